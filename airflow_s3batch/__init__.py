@@ -1,0 +1,62 @@
+"""
+S3 Batch Operations as Airflow citizens.
+
+Names are served on first use: ``from airflow_s3batch import S3Object`` imports neither Airflow nor a transport.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from airflow_s3batch.version import __version__
+
+if TYPE_CHECKING:
+    from airflow_s3batch.core.errors import S3BatchError
+    from airflow_s3batch.core.objects import S3Object
+    from airflow_s3batch.core.outcomes import Summary
+    from airflow_s3batch.notifications import EventBridgeJobNotifier
+    from airflow_s3batch.operations.base import Column
+    from airflow_s3batch.operators import BatchOperationOperator, BatchReportOperator, InventoryToManifestOperator
+    from airflow_s3batch.sensors import S3InventorySensor
+    from airflow_s3batch.task_group import s3_batch_job
+
+__all__ = [
+    "BatchOperationOperator",
+    "BatchReportOperator",
+    "Column",
+    "EventBridgeJobNotifier",
+    "InventoryToManifestOperator",
+    "S3BatchError",
+    "S3InventorySensor",
+    "S3Object",
+    "Summary",
+    "__version__",
+    "s3_batch_job",
+]
+
+_HOMES = {
+    "BatchOperationOperator": "operators",
+    "BatchReportOperator": "operators",
+    "Column": "operations.base",
+    "EventBridgeJobNotifier": "notifications",
+    "InventoryToManifestOperator": "operators",
+    "S3BatchError": "core.errors",
+    "S3InventorySensor": "sensors",
+    "S3Object": "core.objects",
+    "Summary": "core.outcomes",
+    "s3_batch_job": "task_group",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that *name* lives in, on its first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,1 @@
+"""Values, outcomes, errors and file formats. No I/O, no clock, no threads."""

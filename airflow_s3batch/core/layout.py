@@ -1,0 +1,87 @@
+"""Names of the files below a job's folder. The only place that spells them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from airflow_s3batch.core.s3url import S3Url
+
+
+class JobLayout(NamedTuple):
+    """Where the files of the job at *url* lie."""
+
+    url: S3Url
+
+    @property
+    def job(self) -> S3Url:
+        """Selection, pinned source, Dag run, versions, fingerprint."""
+        return self.url / "job.json"
+
+    @property
+    def manifest(self) -> S3Url:
+        """Totals and shards; its presence means that the manifest is published."""
+        return self.url / "manifest/manifest.json"
+
+    def shard(self, index: int, sha256: str) -> S3Url:
+        """Rows of one shard; the digest in the name keeps two planners from mixing their files."""
+        return self.url / f"manifest/shard-{index:05d}-{sha256[:8]}.parquet"
+
+    def operation(self, task_id: str) -> OperationLayout:
+        """Where the operation task *task_id* keeps its files."""
+        return OperationLayout(self.url / task_id)
+
+    @property
+    def report(self) -> S3Url:
+        """Folder of the completion report."""
+        return self.url / "report"
+
+
+class OperationLayout(NamedTuple):
+    """Where the files of one operation task lie."""
+
+    url: S3Url
+
+    def generation(self, number: int) -> GenerationLayout:
+        """Where the *number*-th start from scratch (from 1 on) keeps its files."""
+        return GenerationLayout(self.url / f"g{number:04d}")
+
+
+class GenerationLayout(NamedTuple):
+    """Where the files of one generation lie: everything that was done with one operation, unchanged."""
+
+    url: S3Url
+
+    @property
+    def operation(self) -> S3Url:
+        """The operation and its fingerprint."""
+        return self.url / "operation.json"
+
+    @property
+    def verdict(self) -> S3Url:
+        """What the preflight found out about the store."""
+        return self.url / "verdict.json"
+
+    @property
+    def scratch(self) -> S3Url:
+        """Folder of the preflight's scratch objects."""
+        return self.url / "scratch"
+
+    def shard(self, index: int) -> S3Url:
+        """Folder of one shard: attempts, result parts, commits."""
+        return self.url / f"shard-{index:05d}"
+
+    def attempt(self, shard: int, attempt: str) -> S3Url:
+        """Written when an attempt starts: who, where, when."""
+        return self.shard(shard) / f"attempt-{attempt}.json"
+
+    def part(self, shard: int, range_index: int, attempt: str, status: str) -> S3Url:
+        """Rows of one status, completion-report form; *status* is ``succeeded`` or ``failed``."""
+        return self.shard(shard) / f"range-{range_index:06d}-{attempt}.{status}.csv"
+
+    def commit(self, shard: int, range_index: int, attempt: str) -> S3Url:
+        """Written after the parts of a range; names them with their checksums."""
+        return self.shard(shard) / f"range-{range_index:06d}-{attempt}.commit.json"
+
+    def summary(self, shard: int, attempt: str) -> S3Url:
+        """Written when an attempt ends in order."""
+        return self.shard(shard) / f"summary-{attempt}.json"

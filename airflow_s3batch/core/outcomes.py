@@ -1,0 +1,145 @@
+"""What happened to one object, and to many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+NOT_ATTEMPTED = "NotAttempted"
+"""ErrorCode of rows without an outcome. It always counts as a failure and can't be tolerated."""
+
+OUTCOME_UNKNOWN = "OutcomeUnknown"
+"""ErrorCode of rows that an attempt may have worked on before it died, where the operation forbids a replay."""
+
+VANISHED = frozenset({"NoSuchKey", "NoSuchVersion"})
+"""Codes of objects that are gone since the manifest was made; tolerated unless the user says otherwise."""
+
+
+class Outcome(NamedTuple):
+    """
+    What happened to one object.
+
+    Attributes:
+        http_status: status of the request that decided; 0 if none was answered.
+        error_code: S3's error code, or ours; empty on success.
+        message: one line, fit for the ResultMessage column.
+    """
+
+    http_status: int
+    error_code: str = ""
+    message: str = "Successful"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the object is now as the operation wants it."""
+        return not self.error_code
+
+
+SUCCESS = Outcome(200)
+
+
+@dataclass(slots=True)
+class Tally:
+    """
+    Counts over many outcomes; adds up over ranges, shards and jobs.
+
+    Attributes:
+        bytes: size of the objects that succeeded, as far as the manifest knew it.
+        codes: failures by error code.
+        examples: for each code the URLs of the first few objects, key encoded.
+    """
+
+    EXAMPLES_PER_CODE = 3
+
+    succeeded: int = 0
+    failed: int = 0
+    bytes: int = 0
+    codes: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def objects(self) -> int:
+        """How many objects have an outcome."""
+        return self.succeeded + self.failed
+
+    def add_failures(self, code: str, number: int, examples: list[str]) -> None:
+        """Count *number* failures with *code*; keep the first few of *examples*."""
+        self.failed += number
+        self.codes[code] = self.codes.get(code, 0) + number
+        kept = self.examples.setdefault(code, [])
+        kept.extend(examples[: self.EXAMPLES_PER_CODE - len(kept)])
+
+    def add(self, other: Tally) -> None:
+        """Add *other*'s counts to this one's."""
+        self.succeeded += other.succeeded
+        self.bytes += other.bytes
+        for code, number in other.codes.items():
+            self.add_failures(code, number, other.examples.get(code, []))
+
+    def counted_failures(self, tolerate: frozenset[str]) -> int:
+        """Return the failures that count: all but those in *tolerate*; `NOT_ATTEMPTED` always counts."""
+        return sum(n for code, n in self.codes.items() if code == NOT_ATTEMPTED or code not in tolerate)
+
+    def sentence(self) -> str:
+        """Return ``37 of 1,204,511 objects failed (AccessDenied 30, NoSuchKey 7)``."""
+        codes = ", ".join(f"{code} {n:,}" for code, n in sorted(self.codes.items(), key=lambda item: -item[1]))
+        return f"{self.failed:,} of {self.objects:,} objects failed" + (f" ({codes})" if codes else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dict; `from_json` reads it."""
+        return {
+            "succeeded": self.succeeded,
+            "failed": self.failed,
+            "bytes": self.bytes,
+            "codes": self.codes,
+            "examples": self.examples,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Tally:
+        """Return the tally that `to_json` wrote."""
+        return cls(
+            int(data["succeeded"]),
+            int(data["failed"]),
+            int(data["bytes"]),
+            {str(code): int(n) for code, n in data["codes"].items()},
+            {str(code): list(urls) for code, urls in data["examples"].items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """
+    What a run of the engine did.
+
+    Attributes:
+        tally: counts by outcome.
+        requests: requests sent, retries included.
+        retries: how many of them were repeats.
+        slow_downs: how often the store asked to slow down (429 or 503).
+        duration_s: wall time.
+        stopped: why the run ended before its last object; empty if it did not.
+    """
+
+    tally: Tally
+    requests: int = 0
+    retries: int = 0
+    slow_downs: int = 0
+    duration_s: float = 0.0
+    stopped: str = ""
+
+    @property
+    def objects(self) -> int:
+        """How many objects have an outcome."""
+        return self.tally.objects
+
+    @property
+    def succeeded(self) -> int:
+        """How many objects succeeded."""
+        return self.tally.succeeded
+
+    @property
+    def failed(self) -> int:
+        """How many objects failed."""
+        return self.tally.failed

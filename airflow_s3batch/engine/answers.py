@@ -1,0 +1,75 @@
+"""From what libcurl returned to a `Response` with a name for the failure, and the verdict on it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from html import unescape
+
+from airflow_s3batch.core.verdicts import Verdict, transport_failure, verdict_for
+from airflow_s3batch.engine.transport import Answer
+from airflow_s3batch.operations.base import Response
+
+ERRORS_IN_200 = frozenset({"CopyObject", "UploadPartCopy", "CompleteMultipartUpload"})
+"""APIs that may answer 200 and then tell of a failure in the body."""
+
+_STATUS_CODES = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "AccessDenied",
+    404: "NoSuchKey",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    412: "PreconditionFailed",
+    500: "InternalError",
+    501: "NotImplemented",
+    503: "ServiceUnavailable",
+}
+_MESSAGE_CHARACTERS = 500
+
+
+def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Verdict | None]:
+    """
+    Return the response, and what to do about it: ``None`` if the request succeeded.
+
+    *is_retried*: an earlier try of the same request may have been executed.
+    """
+    if answer.curl_error:
+        code, verdict = transport_failure(answer.curl_error)
+        return Response(0, {}, b"", code, _one_line(answer.curl_message) or code, is_retried), verdict
+    status, body = answer.status, answer.body
+    if 200 <= status < 300 and not (api in ERRORS_IN_200 and b"<Error>" in body):
+        return Response(status, answer.headers, body, "", "", is_retried), None
+    code = _element(body, b"Code") or _STATUS_CODES.get(status, f"Http{status}")
+    message = _element(body, b"Message") or f"HTTP {status} without an explanation"
+    if request_id := _element(body, b"RequestId"):
+        message = f"{message} (RequestId {request_id})"
+    verdict = verdict_for(status, code)
+    if 200 <= status < 300 and verdict is Verdict.FAIL and not body.rstrip().endswith(b">"):
+        verdict = Verdict.RETRY
+    return Response(status, answer.headers, body, code, _one_line(message), is_retried), verdict
+
+
+def server_time(response: Response) -> float | None:
+    """Return the server's Unix time as a RequestTimeTooSkewed body or a Date header tells it."""
+    if text := _element(response.body, b"ServerTime"):
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            return None
+    if date := response.headers.get("date"):
+        try:
+            return parsedate_to_datetime(date).timestamp()
+        except (TypeError, ValueError):
+            return None
+    return None
+
+
+def _element(body: bytes, name: bytes) -> str:
+    found = re.search(b"<" + name + b">(.*?)</" + name + b">", body, re.DOTALL)
+    return unescape(found.group(1).decode("utf-8", "replace")).strip() if found else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_MESSAGE_CHARACTERS]

@@ -1,0 +1,104 @@
+"""`run_batch`: one operation on any iterable of objects, without Airflow and without a job's files."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from airflow_s3batch.core.keys import encode_key
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.outcomes import Outcome, Summary, Tally
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.executor import Executor, Work
+from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.engine.preflight import capabilities_for
+from airflow_s3batch.engine.threshold import Threshold
+from airflow_s3batch.operations.base import Operation, RunContext
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+
+
+def run_batch(
+    objects: Iterable[S3Object],
+    operation: Operation,
+    *,
+    session: boto3.session.Session | None = None,
+    endpoint_url: str | None = None,
+    region_name: str | None = None,
+    verify: bool | str | None = None,
+    botocore_config: Config | None = None,
+    policy: Policy | None = None,
+    max_concurrency: int | None = None,
+    scratch_url: str | None = None,
+    on_outcome: Callable[[S3Object, Outcome], None] | None = None,
+) -> Summary:
+    """
+    Run *operation* on each of *objects* and return the counts. Nothing is recorded, so nothing can be resumed.
+
+    *session*, *endpoint_url*, *region_name*, *verify* and *botocore_config* say which store, as boto3 takes them.
+    *objects* is any iterable, read as needed and never held as a whole; *policy* holds the limits. *max_concurrency*,
+    the requests in flight, overrides the policy's. *scratch_url* is where the preflight may write and delete, on the
+    same store (by default a scratch prefix in the first object's bucket; AWS is not probed). *on_outcome* is called
+    once per object, in order of completion; what it raises ends the run.
+
+    Raises:
+        CapabilityError: the store does not do what the operation needs; no object was touched.
+        AccessError: the store refuses the connection.
+        InfrastructureError: nothing succeeded for ``policy.give_up_s``.
+    """
+    access = S3Access(session, endpoint_url, region_name, verify, botocore_config)
+    chosen = policy or Policy()
+    if max_concurrency is not None:
+        chosen = replace(chosen, max_concurrency=max_concurrency)
+    operation.validate()
+    source = iter(objects)
+    first = next(source, None)
+    if first is None:
+        return Summary(Tally())
+    started = time.monotonic()
+    tally = Tally()
+    threshold = Threshold(chosen)
+
+    def settle(work: Work, outcome: Outcome) -> None:
+        count(tally, work.obj, outcome)
+        threshold.count(outcome)
+        if on_outcome is not None:
+            on_outcome(work.obj, outcome)
+
+    with Executor(access, chosen) as executor:
+        scratch = (
+            S3Url.parse(scratch_url, what="scratch_url") if scratch_url else S3Url(first.bucket, ".s3batch-scratch")
+        )
+        capabilities = capabilities_for(executor, access, operation, [first.bucket], first, scratch)
+        executor.run(
+            operation,
+            itertools.starmap(Work, enumerate(itertools.chain([first], source))),
+            RunContext(capabilities),
+            settle,
+            keep_going=threshold.keep_going,
+        )
+        return Summary(
+            tally,
+            executor.requests,
+            executor.retries,
+            executor.window.slow_downs,
+            time.monotonic() - started,
+            threshold.reason,
+        )
+
+
+def count(tally: Tally, obj: S3Object, outcome: Outcome) -> None:
+    """Add one object's outcome to *tally*."""
+    if outcome.error_code:
+        examples = tally.examples.get(outcome.error_code, ())
+        wanted = len(examples) < Tally.EXAMPLES_PER_CODE
+        tally.add_failures(outcome.error_code, 1, [f"s3://{obj.bucket}/{encode_key(obj.key)}"] if wanted else [])
+    else:
+        tally.succeeded += 1
+        tally.bytes += obj.size or 0

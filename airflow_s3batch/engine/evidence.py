@@ -1,0 +1,172 @@
+"""What the attempts at one shard left behind, checked against the manifest and against what the store lists."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_s3batch.core.commits import Commit, PartFile
+from airflow_s3batch.core.errors import JobDamagedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_s3batch.core.manifest import RowRange, ShardFile
+    from airflow_s3batch.core.s3url import S3Url
+    from airflow_s3batch.engine.storage import Storage, StoredFile
+
+SUMMARY_FORMAT = "airflow-s3batch-shard/1"
+_ID = r"(\d{4,}-\d{13,}-[0-9a-f]{6})"
+_COMMIT = re.compile(rf"range-(\d{{6,}})-{_ID}\.commit\.json")
+_PART = re.compile(rf"range-(\d{{6,}})-{_ID}\.(?:succeeded|failed)\.csv")
+_SUMMARY = re.compile(rf"summary-{_ID}\.json")
+_ATTEMPT = re.compile(rf"attempt-{_ID}\.json")
+
+log = logging.getLogger(__name__)
+
+
+class AttemptSummary(NamedTuple):
+    """What an attempt said when it ended in order; *stopped* is why it ended early, empty if it did not."""
+
+    requests: int
+    retries: int
+    slow_downs: int
+    stopped: str
+    started: str
+    ended: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEvidence:
+    """
+    The files of one shard's folder.
+
+    Attributes:
+        shard: as the manifest has it.
+        parts: the listed result files, by key; also those that no commit names.
+        commits: URLs of the commit objects, by range index.
+        attempts: oldest first.
+        summaries: by attempt; an attempt that was killed has none.
+    """
+
+    shard: ShardFile
+    parts: Mapping[str, StoredFile] = field(default_factory=dict)
+    commits: Mapping[int, list[S3Url]] = field(default_factory=dict)
+    attempts: tuple[str, ...] = ()
+    summaries: Mapping[str, AttemptSummary] = field(default_factory=dict)
+
+    @property
+    def why_not_attempted(self) -> str:
+        """Why rows of this shard may lack an outcome, for the report's ResultMessage."""
+        if not self.attempts:
+            return "no attempt reached this object"
+        last = self.summaries.get(self.attempts[-1])
+        if last is None:
+            return "the last attempt was cut short before this object"
+        if last.stopped:
+            return f"the shard stopped before this object: {last.stopped}"
+        return "no attempt reached this object"
+
+    def read_commits(self, storage: Storage, row_range: RowRange) -> list[Commit]:
+        """
+        Return the commits for *row_range*.
+
+        Raises:
+            JobDamagedError: one contradicts the manifest, or a file that it names is missing or altered.
+        """
+        return [self._read_commit(storage, url, row_range) for url in self.commits.get(row_range.index, ())]
+
+    def _read_commit(self, storage: Storage, url: S3Url, row_range: RowRange) -> Commit:
+        body = storage.read(url)
+        if body is None:
+            raise JobDamagedError(f"{url}: the commit was deleted while the report was made")
+        commit = Commit.from_json(body, place=str(url))
+        if commit.range != row_range or not url.key.endswith(f"-{commit.attempt}.commit.json"):
+            raise JobDamagedError(
+                f"{url}: the commit is about {commit.range} of attempt {commit.attempt}, the manifest has {row_range}"
+            )
+        if sum(commit.tally.codes.values()) != commit.tally.failed:
+            raise JobDamagedError(f"{url}: the failures by code don't add up to {commit.tally.failed}")
+        if not (_is_time(commit.started) and _is_time(commit.ended)):
+            raise JobDamagedError(f"{url}: {commit.started!r} to {commit.ended!r} are not times in ISO 8601")
+        for part in (commit.succeeded_file, commit.failed_file):
+            if part:
+                self._check_part(part, url)
+        return commit
+
+    def _check_part(self, part: PartFile, commit: S3Url) -> None:
+        stored = self.parts.get(part.key)
+        place = f"s3://{commit.bucket}/{part.key}"
+        if stored is None:
+            raise JobDamagedError(
+                f"{place}: missing, although {commit} names it; restore it or start over (resume=False)"
+            )
+        if (stored.size, stored.e_tag) != (part.bytes, part.e_tag):
+            raise JobDamagedError(
+                f"{place}: altered since it was written: {stored.size} bytes with ETag {stored.e_tag}, "
+                f"but {commit} says {part.bytes} bytes with ETag {part.e_tag}"
+            )
+
+
+def gather(storage: Storage, shard: ShardFile, folder: S3Url | None, last_range: int) -> ShardEvidence:
+    """
+    List *folder*, the shard's, once and read the attempts' summaries; without a folder nothing was ever done.
+
+    Foreign files are left alone, with a warning.
+
+    Raises:
+        JobDamagedError: there is a commit for a range beyond *last_range*, or a summary is unreadable.
+    """
+    if folder is None:
+        return ShardEvidence(shard)
+    parts: dict[str, StoredFile] = {}
+    commits: dict[int, list[S3Url]] = defaultdict(list)
+    attempts: set[str] = set()
+    summaries: dict[str, AttemptSummary] = {}
+    for file in storage.list(folder / ""):
+        name = file.url.key.rpartition("/")[2]
+        if match := _COMMIT.fullmatch(name):
+            commits[int(match[1])].append(file.url)
+            attempts.add(match[2])
+        elif match := _SUMMARY.fullmatch(name):
+            summaries[match[1]] = _read_summary(storage, file.url)
+            attempts.add(match[1])
+        elif match := _ATTEMPT.fullmatch(name):
+            attempts.add(match[1])
+        elif _PART.fullmatch(name):
+            parts[file.url.key] = file
+        else:
+            log.warning("%r: ignored, not a file of this package", str(file.url))
+    if commits and max(commits) > last_range:
+        url = commits[max(commits)][0]
+        raise JobDamagedError(f"{url}: the manifest's shard {shard.index} has no range {max(commits)}")
+    return ShardEvidence(shard, parts, commits, tuple(sorted(attempts)), summaries)
+
+
+def _is_time(text: object) -> bool:
+    try:
+        return datetime.fromisoformat(str(text)).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _read_summary(storage: Storage, url: S3Url) -> AttemptSummary:
+    try:
+        data = json.loads(storage.read(url) or b"null")
+        if data["format"] != SUMMARY_FORMAT:
+            raise JobDamagedError(f"{url}: format is {data['format']!r}; this version reads {SUMMARY_FORMAT!r}")
+        return AttemptSummary(
+            int(data["requests"]),
+            int(data["retries"]),
+            int(data["slow_downs"]),
+            str(data["stopped"]),
+            str(data["started"]),
+            str(data["ended"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise JobDamagedError(f"{url}: not a shard summary of this package ({error!r})") from None

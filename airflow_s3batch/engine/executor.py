@@ -1,0 +1,280 @@
+"""
+The loop: keeps the window full of requests, retries what deserves it, and hands back one outcome per object.
+
+One thread. Every object is driven by its operation's generator; the loop only moves requests and responses.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Self, TypeVar
+
+from airflow_s3batch.core.errors import AccessError, InfrastructureError
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.core.verdicts import Verdict
+from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.answers import judged, server_time
+from airflow_s3batch.engine.pacing import Window, backoff_s
+from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.engine.prepared import Preparer
+from airflow_s3batch.engine.signing import Signer
+from airflow_s3batch.engine.transport import Answer, Transport
+from airflow_s3batch.operations.base import Operation, Request, Response, RunContext, Steps
+
+_POLL_S = 0.5
+_MOST_BATCHES = 8
+_MOST_SKEWS = 2
+T = TypeVar("T")
+
+
+class Work(NamedTuple):
+    """One object to do; *number* identifies it to whoever asked."""
+
+    number: int
+    obj: S3Object
+
+
+class _Exchange:
+    """A generator under way: one object, or one batch of them."""
+
+    __slots__ = ("attempt", "is_ambiguous", "request", "steps", "works")
+
+    def __init__(self, works: Sequence[Work], steps: Steps[Any]) -> None:
+        self.works = works
+        self.steps = steps
+        self.request: Request
+        self.attempt = 0
+        self.is_ambiguous = False
+
+
+class Executor:
+    """
+    Runs one operation on many objects. A context manager; belongs to the thread that made it.
+
+    Attributes:
+        requests: sent so far, retries included.
+        retries: how many of them were repeats.
+        window: how many may be in flight, and how often the store asked to slow down.
+    """
+
+    def __init__(self, access: S3Access, policy: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.preparer = Preparer(access)
+        self._policy = policy
+        self._clock = clock
+        session_credentials = self.preparer.client._request_signer._credentials  # noqa: SLF001 - the client's resolved ones
+        self._signer = Signer(lambda: session_credentials.get_frozen_credentials() if session_credentials else None)
+        self._transport = Transport(
+            access,
+            max_connections=policy.max_concurrency,
+            request_timeout_s=policy.request_timeout_s,
+            connect_timeout_s=policy.connect_timeout_s,
+        )
+        self.window = Window(policy.max_concurrency)
+        self.requests = 0
+        self.retries = 0
+        self._waiting: list[tuple[float, int, _Exchange]] = []
+        self._order = itertools.count()
+        self._last_success = clock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._transport.__exit__(*exception)
+
+    def call(self, steps: Steps[T]) -> T:
+        """Drive one generator to its end and return what it returns; for probes and the like."""
+        results: list[T] = []
+        exchange = _Exchange((), steps)
+        self._last_success = self._clock()
+        self._advance(exchange, None, lambda _, result: results.append(result))
+        while not results:
+            self._resend()
+            for answer in self._transport.poll(self._wait_s()):
+                self._on_answer(answer, lambda _, result: results.append(result))
+        return results[0]
+
+    def run(
+        self,
+        operation: Operation,
+        source: Iterable[Work | None],
+        context: RunContext,
+        on_outcome: Callable[[Work, Outcome], None],
+        *,
+        keep_going: Callable[[], bool] = lambda: True,
+        grace_s: float = 2.0,
+    ) -> None:
+        """
+        Do all of *source*; *on_outcome* is called once per object, in the order of completion.
+
+        Where *source* yields ``None`` it has nothing at the moment and is asked again soon.
+
+        *keep_going* is asked before each new object and at least every half second; once it says no, what is in
+        flight gets *grace_s* seconds and the rest of *source* is left alone.
+
+        Raises:
+            AccessError: no object can succeed with these credentials.
+            InfrastructureError: nothing has succeeded for ``give_up_s`` although requests keep being sent.
+        """
+        exchanges = self._exchanges(operation, iter(source), context)
+        most = _MOST_BATCHES if operation.batch_size > 1 else self._policy.max_concurrency
+
+        def settle(exchange: _Exchange, result: Any) -> None:
+            results = (result,) if operation.batch_size == 1 else result
+            for work, outcome in zip(exchange.works, results, strict=True):
+                on_outcome(work, outcome)
+
+        self._last_success = self._clock()
+        is_open = True
+        deadline = float("inf")
+        while is_open or len(self._transport) or self._waiting:
+            if not keep_going():
+                is_open = False
+                deadline = min(deadline, self._clock() + grace_s)
+                if self._clock() >= deadline:
+                    return
+            self._resend()
+            if is_open:
+                is_open = self._fill(exchanges, most, settle, keep_going)
+            for answer in self._transport.poll(self._wait_s()):
+                self._on_answer(answer, settle)
+
+    def _fill(
+        self,
+        exchanges: Iterator[_Exchange | None],
+        most: int,
+        settle: Callable[[_Exchange, Any], None],
+        keep_going: Callable[[], bool],
+    ) -> bool:
+        """Start as many objects as the window takes; return whether there may be more to start."""
+        now = self._clock()
+        while len(self._transport) + len(self._waiting) < most and self.window.allows(len(self._transport), now):
+            exchange = next(exchanges, _END)
+            if exchange is None:
+                return True
+            if exchange is _END:
+                return False
+            self._advance(exchange, None, settle)
+            if not keep_going():
+                return False
+        return True
+
+    def _exchanges(
+        self, operation: Operation, source: Iterator[Work | None], context: RunContext
+    ) -> Iterator[_Exchange | None]:
+        if operation.batch_size == 1:
+            for work in source:
+                yield None if work is None else _Exchange((work,), operation.steps(work.obj, context))
+            return
+        batch: list[Work] = []
+        for work in source:
+            if work is None:
+                if batch:  # what the source waits for may be in it
+                    yield _batched(operation, batch, context)
+                    batch = []
+                yield None
+                continue
+            if not operation.is_batchable(work.obj, context):
+                yield _Exchange((work,), _listed(operation.steps(work.obj, context)))
+                continue
+            if batch and (len(batch) == operation.batch_size or batch[0].obj.bucket != work.obj.bucket):
+                yield _batched(operation, batch, context)
+                batch = []
+            batch.append(work)
+        if batch:
+            yield _batched(operation, batch, context)
+
+    def _advance(
+        self, exchange: _Exchange, response: Response | None, settle: Callable[[_Exchange, Any], None]
+    ) -> None:
+        try:
+            exchange.request = next(exchange.steps) if response is None else exchange.steps.send(response)
+        except StopIteration as stop:
+            settle(exchange, stop.value)
+            return
+        exchange.attempt = 1
+        exchange.is_ambiguous = False
+        if exchange.request.delay_s:
+            self._wait(exchange, exchange.request.delay_s)
+        else:
+            self._send(exchange)
+
+    def _send(self, exchange: _Exchange) -> None:
+        request = exchange.request
+        template = self.preparer.template(request.call, request.bucket)
+        self.requests += 1
+        self._transport.start(exchange, template, template.fill(request, self._signer))
+
+    def _wait(self, exchange: _Exchange, seconds: float) -> None:
+        heapq.heappush(self._waiting, (self._clock() + seconds, next(self._order), exchange))
+
+    def _resend(self) -> None:
+        now = self._clock()
+        while self._waiting and self._waiting[0][0] <= now and self.window.allows(len(self._transport), now):
+            self._send(heapq.heappop(self._waiting)[2])
+
+    def _wait_s(self) -> float:
+        if not self._waiting:
+            return _POLL_S if len(self._transport) else 0.02
+        return min(_POLL_S, max(0.005, self._waiting[0][0] - self._clock()))
+
+    def _on_answer(self, answer: Answer, settle: Callable[[_Exchange, Any], None]) -> None:
+        exchange: _Exchange = answer.tag
+        response, verdict = judged(answer, exchange.request.call.api, is_retried=exchange.is_ambiguous)
+        if verdict is None:
+            self._last_success = self._clock()
+            self.window.on_success()
+            self._advance(exchange, response, settle)
+        elif verdict is Verdict.FAIL:
+            self._last_success = self._clock()  # the store is well; it is the object that is refused
+            self._advance(exchange, response, settle)
+        elif self._may_retry(exchange, response, verdict):
+            exchange.is_ambiguous = exchange.is_ambiguous or answer.status == 0 or answer.status >= 500
+            delay_s = backoff_s(exchange.attempt)
+            exchange.attempt += 1
+            self.retries += 1
+            self._wait(exchange, delay_s)
+        else:
+            self._advance(exchange, response, settle)
+
+    def _may_retry(self, exchange: _Exchange, response: Response, verdict: Verdict) -> bool:
+        """Return whether to send again; keep clock, credentials and window in step with what the store said."""
+        if verdict is Verdict.ABORT:
+            raise AccessError(f"the store refuses this connection: {response.error_code} ({response.message})")
+        if verdict is Verdict.THROTTLE:
+            self.window.on_throttle(self._clock())
+        elif verdict is Verdict.CREDENTIALS:
+            self._signer.forget()
+            if exchange.attempt > _MOST_SKEWS:
+                raise AccessError(
+                    f"the credentials expired and can't be refreshed: {response.error_code} ({response.message})"
+                )
+        elif verdict is Verdict.SKEW:
+            if exchange.attempt > _MOST_SKEWS:
+                return False
+            self._signer.adopt_time(server_time(response))
+        if self._clock() - self._last_success > self._policy.give_up_s:
+            raise InfrastructureError(
+                f"no request has succeeded for {self._policy.give_up_s:g} s; the last one failed with "
+                f"{response.error_code} ({response.message})"
+            )
+        return exchange.attempt < self._policy.max_attempts
+
+
+def _nothing() -> Steps[None]:
+    yield from ()
+
+
+_END = _Exchange((), _nothing())
+
+
+def _batched(operation: Operation, batch: list[Work], context: RunContext) -> _Exchange:
+    return _Exchange(batch, operation.batch_steps([work.obj for work in batch], context))
+
+
+def _listed(steps: Steps[Outcome]) -> Steps[list[Outcome]]:
+    return [(yield from steps)]

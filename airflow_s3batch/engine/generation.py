@@ -1,0 +1,92 @@
+"""
+Generations of an operation task: which folder an attempt works in, and the guard against resuming another operation.
+
+A generation holds what was done with one operation, unchanged. ``resume=False`` opens a new one beside the old.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
+from airflow_s3batch.core.identity import fingerprint
+
+if TYPE_CHECKING:
+    from airflow_s3batch.core.layout import GenerationLayout, OperationLayout
+    from airflow_s3batch.engine.policy import Policy
+    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.operations.base import Operation
+
+FORMAT = "airflow-s3batch-operation/1"
+
+
+def open_generation(
+    storage: Storage,
+    task: OperationLayout,
+    operation: Operation,
+    policy: Policy,
+    *,
+    shard: int,
+    resume: bool,
+    opened: str,
+) -> GenerationLayout:
+    """
+    Return the generation that this attempt at *shard* works in; the first attempt of all writes ``operation.json``.
+
+    Raises:
+        JobChangedError: the job was begun with another operation, and *resume* is true.
+        JobDamagedError: ``operation.json`` is missing or unreadable.
+    """
+    mark = fingerprint(operation.to_json())
+    numbers = [int(name[1:]) for name in storage.folders(task.url) if re.fullmatch(r"g\d{4,}", name)]
+    if not numbers:
+        return _opened(storage, task.generation(1), operation, policy, mark, opened)
+    newest = task.generation(max(numbers))
+    known = _read(storage, newest)
+    if resume:
+        if known["fingerprint"] != mark:
+            raise JobChangedError(_changed(newest, known["operation"], operation.to_json()))
+        return newest
+    if known["fingerprint"] == mark and f"shard-{shard:05d}" not in set(storage.folders(newest.url)):
+        return newest
+    return _opened(storage, task.generation(max(numbers) + 1), operation, policy, mark, opened)
+
+
+def _opened(
+    storage: Storage, generation: GenerationLayout, operation: Operation, policy: Policy, mark: str, opened: str
+) -> GenerationLayout:
+    document = {
+        "format": FORMAT,
+        "operation": operation.to_json(),
+        "fingerprint": mark,
+        "policy": policy.to_json(),
+        "opened": opened,
+    }
+    storage.write(generation.operation, json.dumps(document, indent=1).encode(), "application/json")
+    return generation
+
+
+def _read(storage: Storage, generation: GenerationLayout) -> dict[str, Any]:
+    body = storage.read(generation.operation)
+    if body is None:
+        raise JobDamagedError(f"{generation.operation}: missing; restore it, or start over with resume=False")
+    try:
+        document: dict[str, Any] = json.loads(body)
+        if document["format"] != FORMAT:
+            raise JobDamagedError(
+                f"{generation.operation}: format is {document['format']!r}; this version reads {FORMAT!r}"
+            )
+        return {"fingerprint": document["fingerprint"], "operation": document["operation"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise JobDamagedError(f"{generation.operation}: not an operation of this package ({error!r})") from None
+
+
+def _changed(generation: GenerationLayout, before: dict[str, Any], now: dict[str, Any]) -> str:
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    changes = ", ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in names)
+    return (
+        f"the operation was edited since this job began ({changes}), so what {generation.url} holds can't be resumed; "
+        "restore it, or pass resume=False to start over with the new one"
+    )

@@ -1,0 +1,140 @@
+"""What a store can do is found out before the first object is touched."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import botocore.exceptions
+
+from airflow_s3batch.core.errors import AccessError, CapabilityError, JobDamagedError
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.executor import Executor
+from airflow_s3batch.operations.base import BucketFacts, Call, Capabilities, Operation, Request, Steps
+from airflow_s3batch.operations.probing import SCRATCH_BODY
+
+FORMAT = "airflow-s3batch-verdict/1"
+
+_PUT = Call("PutObject", {"Metadata": {"s3batch": "probe"}}, wants_headers=True)
+_DELETE = Call("DeleteObject")
+
+
+def capabilities_for(
+    executor: Executor,
+    access: S3Access,
+    operation: Operation,
+    buckets: Iterable[str],
+    sample: S3Object,
+    scratch_folder: S3Url,
+) -> Capabilities:
+    """
+    Return what the store can do for *operation*; it is tried on objects below *scratch_folder* unless this is AWS.
+
+    *buckets* are the ones the operation will work on: their configuration is read, never changed. *sample* is the
+    manifest's first row, for column values.
+
+    Raises:
+        CapabilityError: the operation can't be run safely here; nothing but scratch objects was touched.
+    """
+    facts = {bucket: bucket_facts(executor.preparer.client, bucket) for bucket in buckets}
+    for bucket, fact in facts.items():
+        if problems := operation.bucket_problems(fact):
+            raise CapabilityError(f"{operation.name} can't be run on s3://{bucket}: {'; '.join(problems)}")
+    if access.is_aws:
+        return Capabilities(is_aws=True, buckets=facts)
+    findings = _probe(executor, operation, sample, scratch_folder / uuid.uuid4().hex)
+    return Capabilities(is_aws=False, findings=findings, buckets=facts)
+
+
+def bucket_facts(client: Any, bucket: str) -> BucketFacts:
+    """
+    Read what *bucket* is set up to; what the store does not tell, or not to us, stays unknown.
+
+    Raises:
+        AccessError: there is no such bucket.
+    """
+    versioning = _ask(bucket, client.get_bucket_versioning)
+    ownership = _ask(bucket, client.get_bucket_ownership_controls)
+    rules = ownership.get("OwnershipControls", {}).get("Rules", []) if ownership else []
+    return BucketFacts(
+        versioning="" if versioning is None else versioning.get("Status", "Off"),
+        ownership=rules[0].get("ObjectOwnership", "") if rules else "",
+    )
+
+
+def _ask(bucket: str, method: Any) -> dict[str, Any] | None:
+    try:
+        reply: dict[str, Any] = method(Bucket=bucket)
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"].get("Code") == "NoSuchBucket":
+            raise AccessError(f"bucket {bucket!r} does not exist") from error
+        return None
+    except botocore.exceptions.NoCredentialsError as error:
+        raise AccessError("no AWS credentials were found; check the connection (aws_conn_id)") from error
+    except botocore.exceptions.BotoCoreError:
+        return None
+    return reply
+
+
+def _probe(executor: Executor, operation: Operation, sample: S3Object, folder: S3Url) -> dict[str, str]:
+    scratch = S3Object(folder.bucket, f"{folder.key}/object", size=len(SCRATCH_BODY))
+    try:
+        scratch = executor.call(_put_scratch(scratch))
+        return dict(executor.call(operation.probe(scratch, sample)))
+    finally:
+        executor.call(_delete_scratch(scratch))
+
+
+def _put_scratch(scratch: S3Object) -> Steps[S3Object]:
+    response = yield Request(_PUT, scratch.bucket, scratch.key, body=SCRATCH_BODY)
+    if not response.is_success:
+        raise CapabilityError(
+            f"can't write a scratch object to s3://{scratch.bucket}/{scratch.key} to try the operation on: "
+            f"{response.error_code} ({response.message}); this store is not AWS, so it is not used untried"
+        )
+    return scratch._replace(e_tag=response.headers.get("etag", "").strip('"'))
+
+
+def _delete_scratch(scratch: S3Object) -> Steps[None]:
+    for suffix in ("", "-copy", "-other"):
+        yield Request(_DELETE, scratch.bucket, scratch.key + suffix)
+
+
+def verdict_to_json(capabilities: Capabilities) -> str:
+    """Return the text of ``verdict.json``."""
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "is_aws": capabilities.is_aws,
+            "findings": dict(capabilities.findings),
+            "buckets": {
+                name: {"versioning": facts.versioning, "ownership": facts.ownership}
+                for name, facts in capabilities.buckets.items()
+            },
+        },
+        indent=1,
+    )
+
+
+def verdict_from_json(text: bytes, *, place: str) -> Capabilities:
+    """
+    Return what `verdict_to_json` wrote.
+
+    Raises:
+        JobDamagedError: *text* is not such a verdict.
+    """
+    try:
+        data = json.loads(text)
+        if data["format"] != FORMAT:
+            raise JobDamagedError(f"{place}: format is {data['format']!r}; this version reads {FORMAT!r}")
+        return Capabilities(
+            bool(data["is_aws"]),
+            dict(data["findings"]),
+            {name: BucketFacts(**facts) for name, facts in data["buckets"].items()},
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise JobDamagedError(f"{place}: not a preflight verdict of this package ({error!r})") from None

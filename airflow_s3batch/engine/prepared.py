@@ -1,0 +1,266 @@
+"""
+Requests built once by botocore and filled in per object.
+
+botocore serializes each `Call` once per bucket, with a placeholder for the key, and is stopped just before sending:
+its endpoint rules, addressing style, checksums, headers and signing scope are kept; only key, version, copy source
+and signature are ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import botocore.exceptions
+from botocore.awsrequest import AWSPreparedRequest
+
+from airflow_s3batch.core.errors import AccessError, ArgumentError, CapabilityError, S3BatchError
+from airflow_s3batch.core.keys import encode_key
+from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.signing import Signer
+from airflow_s3batch.operations.base import Call, Request
+
+_KEY = "s3batch-key-placeholder"
+_SOURCE = f"s3batch-bucket-placeholder/{_KEY}"
+_CREDENTIAL = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_DROPPED = frozenset(
+    {
+        "accept-encoding",
+        "amz-sdk-invocation-id",
+        "amz-sdk-request",
+        "authorization",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "user-agent",
+        "x-amz-copy-source",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amzn-trace-id",
+    }
+)
+_FILLED = frozenset({"DeleteObjects", "PutObject"})
+"""APIs whose body comes with each request, so that nothing computed from the placeholder's may be kept."""
+_BODY_BOUND = frozenset({"content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-content-sha256"})
+
+
+class _CapturedError(Exception):
+    """Carries the request that botocore was about to send out of botocore."""
+
+    def __init__(self, request: AWSPreparedRequest) -> None:
+        self.request = request
+
+
+class Kind(NamedTuple):
+    """What requests must share to be sent through the same curl handle."""
+
+    method: str
+    origin: str
+    wants_headers: bool
+
+
+@dataclass(slots=True, eq=False)
+class Template:
+    """
+    All that the requests of one call on one bucket have in common.
+
+    Attributes:
+        kind: method, scheme and host; whether response headers are kept.
+        path: quoted path up to the key.
+        query: constant query parameters, quoted, as ``name=value``.
+        headers: constant headers to be signed, lower-case names, sorted.
+    """
+
+    kind: Kind
+    host: str
+    path: str
+    query: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...]
+    payload_hash: str
+    body: bytes
+    region: str
+    service: str
+    # everything in front of and behind the date, for requests that add no headers of their own
+    _second: str = ""
+    _canonical_headers: str = ""
+    _signed_names: str = ""
+    _header_lines: tuple[str, ...] = ()
+
+    def fill(self, request: Request, signer: Signer) -> tuple[str, list[str], bytes]:
+        """Return URL, header lines and body of *request*, signed for this second."""
+        signer.tick()
+        path = self.path + encode_key(request.key)
+        query = self.query
+        if request.version_id is not None:
+            query = tuple(sorted((*query, f"versionId={quote(request.version_id, safe='-_.~')}")))
+        body, payload_hash = self.body, self.payload_hash
+        if request.headers or request.body is not None:
+            more = request.headers
+            if request.body is not None:
+                body, payload_hash = request.body, hashlib.sha256(request.body).hexdigest()
+                more = (*more, ("content-md5", base64.b64encode(hashlib.md5(body).digest()).decode()))  # noqa: S324
+            canonical_headers, signed_names, lines = self._headers(signer, payload_hash, more)
+        else:
+            if self._second != signer.amz_date:
+                self._canonical_headers, self._signed_names, self._header_lines = self._headers(
+                    signer, payload_hash, ()
+                )
+                self._second = signer.amz_date
+            canonical_headers, signed_names, lines = self._canonical_headers, self._signed_names, self._header_lines
+        query_text = "&".join(query)
+        canonical = f"{self.kind.method}\n{path}\n{query_text}\n{canonical_headers}\n{signed_names}\n{payload_hash}"
+        authorization = signer.authorization(canonical, signed_names, self.region, self.service) if self.service else ""
+        url = f"{self.kind.origin}{path}?{query_text}" if query_text else self.kind.origin + path
+        return url, [f"Authorization: {authorization}", *lines] if authorization else list(lines), body
+
+    def _headers(
+        self, signer: Signer, payload_hash: str, more: tuple[tuple[str, str], ...]
+    ) -> tuple[str, str, tuple[str, ...]]:
+        """Return canonical headers, signed names, and the lines to send."""
+        fixed = dict(self.headers)
+        fixed.update(more)
+        fixed["x-amz-content-sha256"] = payload_hash
+        fixed["x-amz-date"] = signer.amz_date
+        if signer.token:
+            fixed["x-amz-security-token"] = signer.token
+        lines = [f"{name}: {value}" if value else f"{name};" for name, value in fixed.items()]
+        lines.append("Expect:")  # an empty header stops libcurl from adding its own
+        if "content-type" not in fixed:
+            lines.append("Content-Type:")
+        fixed["host"] = self.host
+        names = sorted(fixed)
+        canonical = "".join(f"{name}:{' '.join(fixed[name].split())}\n" for name in names)
+        return canonical, ";".join(names), tuple(lines)
+
+
+class Preparer:
+    """
+    Serves the `Template` of each call, made by botocore on first use. Not for several threads.
+
+    Attributes:
+        client: botocore's client. Where a bucket lies in another region, a real request through it teaches
+            it the region, and the templates made afterwards go there.
+    """
+
+    def __init__(self, access: S3Access) -> None:
+        """Make botocore's client for *access*; nothing is sent."""
+        self.client = access.client()
+        self._templates: dict[tuple[int, str], tuple[Call, Template]] = {}
+
+    def template(self, call: Call, bucket: str) -> Template:
+        """
+        Return the template of *call* on *bucket*.
+
+        Raises:
+            ArgumentError: botocore refuses the parameters.
+            CapabilityError: the bucket needs a signature that is not supported here.
+        """
+        found = self._templates.get((id(call), bucket))
+        if found is None:
+            if len(self._templates) > 10_000:  # values that differ per object: don't keep them all
+                self._templates.clear()
+            found = (call, self._make(call, bucket))  # holding the call keeps its id from being reused
+            self._templates[id(call), bucket] = found
+        return found[1]
+
+    def _make(self, call: Call, bucket: str) -> Template:
+        captured = self._captured(call, bucket)
+        parts = urlsplit(captured.url)
+        headers = {name.lower(): _text(value) for name, value in captured.headers.items()}
+        region, service = _scope(headers.get("authorization", ""), bucket)
+        path, found, _ = parts.path.partition(_KEY)
+        is_filled = call.api in _FILLED
+        kept = {
+            name: value
+            for name, value in headers.items()
+            if name not in _DROPPED
+            and name != "x-amz-content-sha256"
+            and not (is_filled and (name in _BODY_BOUND or name.startswith("x-amz-checksum-")))
+        }
+        return Template(
+            kind=Kind(captured.method, f"{parts.scheme}://{parts.netloc}", call.wants_headers),
+            host=parts.netloc,
+            path=path if found else parts.path,
+            query=tuple(
+                sorted(f"{_quoted(n)}={_quoted(v)}" for n, v in parse_qsl(parts.query, keep_blank_values=True))
+            ),
+            headers=tuple(sorted(kept.items())),
+            payload_hash=headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+            body=b"" if is_filled else _body_of(captured),
+            region=region,
+            service=service,
+        )
+
+    def _captured(self, call: Call, bucket: str) -> AWSPreparedRequest:
+        members = self.client.meta.service_model.operation_model(call.api).input_shape.members
+        params: dict[str, Any] = {**call.params, "Bucket": bucket}
+        if "Key" in members:
+            params["Key"] = _KEY
+        if "CopySource" in members:
+            params["CopySource"] = _SOURCE
+        method = getattr(self.client, _snake(call.api))
+        events = self.client.meta.events
+        events.register("before-send.s3", _capture)
+        try:
+            with _readable(call.api, bucket):
+                method(**params)
+        except _CapturedError as captured:
+            return captured.request
+        finally:
+            events.unregister("before-send.s3", _capture)
+        raise CapabilityError(f"{call.api}: botocore answered without sending a request")
+
+
+def _capture(request: AWSPreparedRequest, **_: Any) -> None:
+    raise _CapturedError(request)
+
+
+@contextlib.contextmanager
+def _readable(api: str, bucket: str) -> Iterator[None]:
+    try:
+        yield
+    except botocore.exceptions.ParamValidationError as error:
+        raise ArgumentError(f"{api} on bucket {bucket!r}: {error}") from error
+    except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
+        raise AccessError("no usable AWS credentials were found; check the connection (aws_conn_id)") from error
+    except (botocore.exceptions.BotoCoreError, ValueError) as error:
+        if isinstance(error, S3BatchError):
+            raise
+        raise ArgumentError(f"{api} on bucket {bucket!r}: {error}") from error
+
+
+def _scope(authorization: str, bucket: str) -> tuple[str, str]:
+    if not authorization:
+        return "", ""
+    found = _CREDENTIAL.search(authorization)
+    if found is None or not authorization.startswith("AWS4-HMAC-SHA256"):
+        raise CapabilityError(f"s3://{bucket}: this kind of bucket or access point needs another signature than SigV4")
+    return found.group(1), found.group(2)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="-_.~")
+
+
+def _body_of(request: AWSPreparedRequest) -> bytes:
+    body = request.body or b""
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, (bytes, bytearray)):
+        return bytes(body)
+    raise CapabilityError(f"{request.method} {request.url}: requests with a streamed body are not prepared")
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _snake(api: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", api).lower()

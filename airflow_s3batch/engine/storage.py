@@ -1,0 +1,157 @@
+"""Where a job keeps its files: the port, and its implementation on S3."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import botocore.exceptions
+
+from airflow_s3batch.core.errors import AccessError, InfrastructureError, S3BatchError
+from airflow_s3batch.core.s3url import S3Url
+
+if TYPE_CHECKING:
+    from airflow_s3batch.engine.access import S3Access
+
+MISSING_CODES = frozenset({"NoSuchKey", "404", "NotFound"})
+REFUSED_CODES = frozenset(
+    {
+        "403",
+        "AccessDenied",
+        "AllAccessDisabled",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "NoSuchBucket",
+        "PermanentRedirect",
+        "SignatureDoesNotMatch",
+        "AuthorizationHeaderMalformed",
+    }
+)
+
+
+class StoredFile(NamedTuple):
+    """A file as a listing shows it; *e_tag* without quotes."""
+
+    url: S3Url
+    size: int
+    e_tag: str
+
+
+class Storage(Protocol):
+    """
+    Reads and writes whole files by URL. Every failure is an `S3BatchError` sentence that names the file.
+
+    Implementations are safe to use from several threads.
+    """
+
+    def read(self, url: S3Url) -> bytes | None:
+        """Return the file's bytes, ``None`` if there is no such file."""
+
+    def write(self, url: S3Url, body: bytes, content_type: str = "application/octet-stream") -> str:
+        """Write the file whole or not at all; return its ETag without quotes."""
+
+    def list(self, prefix: S3Url) -> Iterator[StoredFile]:
+        """Yield all files whose URL starts with *prefix*, in the store's order (not to be relied on)."""
+
+    def folders(self, prefix: S3Url) -> Iterator[str]:
+        """Yield the names of the folders directly below the folder *prefix*, without slashes."""
+
+    def download(self, url: S3Url, path: Path) -> None:
+        """Write the file to the local *path*; a missing file is an error."""
+
+    def upload(self, path: Path, url: S3Url, content_type: str = "application/octet-stream") -> str:
+        """Write the local file *path* to *url*, of any size; return its ETag without quotes."""
+
+    def delete(self, url: S3Url) -> None:
+        """Delete the file if it is there."""
+
+
+class S3Storage:
+    """`Storage` on S3 through boto3, with boto3's own retries."""
+
+    def __init__(self, access: S3Access) -> None:
+        """*access* says which store; the client is made on first use."""
+        self._client = access.client()
+
+    def read(self, url: S3Url) -> bytes | None:  # noqa: D102 - the port's docstring holds
+        with _sentences("read", url):
+            try:
+                body: bytes = self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read()
+            except botocore.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in MISSING_CODES:
+                    return None
+                raise
+            return body
+
+    def write(self, url: S3Url, body: bytes, content_type: str = "application/octet-stream") -> str:  # noqa: D102
+        with _sentences("write", url):
+            reply = self._client.put_object(Bucket=url.bucket, Key=url.key, Body=body, ContentType=content_type)
+        return str(reply["ETag"]).strip('"')
+
+    def list(self, prefix: S3Url) -> Iterator[StoredFile]:  # noqa: D102
+        for page in self._pages(prefix):
+            for entry in page.get("Contents", ()):
+                yield StoredFile(S3Url(prefix.bucket, entry["Key"]), entry["Size"], entry["ETag"].strip('"'))
+
+    def folders(self, prefix: S3Url) -> Iterator[str]:  # noqa: D102
+        base = S3Url(prefix.bucket, prefix.key.rstrip("/") + "/" if prefix.key else "")
+        for page in self._pages(base, Delimiter="/"):
+            for entry in page.get("CommonPrefixes", ()):
+                yield entry["Prefix"][len(base.key) :].rstrip("/")
+
+    def _pages(self, prefix: S3Url, **more: Any) -> Iterator[dict[str, Any]]:
+        with _sentences("list", prefix):
+            paginator = self._client.get_paginator("list_objects_v2")
+            pages: Iterator[Any] = iter(paginator.paginate(Bucket=prefix.bucket, Prefix=prefix.key, **more))
+            yield from pages
+
+    def download(self, url: S3Url, path: Path) -> None:  # noqa: D102
+        with _sentences("read", url):
+            self._client.download_file(url.bucket, url.key, str(path))
+
+    def upload(self, path: Path, url: S3Url, content_type: str = "application/octet-stream") -> str:  # noqa: D102
+        with _sentences("write", url):
+            self._client.upload_file(str(path), url.bucket, url.key, ExtraArgs={"ContentType": content_type})
+            reply = self._client.head_object(Bucket=url.bucket, Key=url.key)
+        return str(reply["ETag"]).strip('"')
+
+    def delete(self, url: S3Url) -> None:  # noqa: D102
+        with _sentences("delete", url):
+            self._client.delete_object(Bucket=url.bucket, Key=url.key)
+
+
+@contextlib.contextmanager
+def _sentences(verb: str, url: S3Url) -> Iterator[None]:
+    """Turn boto3's exceptions into sentences that name the file and the next step."""
+    try:
+        yield
+    except botocore.exceptions.ClientError as error:
+        raise _from_client_error(verb, url, error) from error
+    except botocore.exceptions.NoCredentialsError as error:
+        raise AccessError(f"can't {verb} {url}: no AWS credentials were found; check the connection") from error
+    except (botocore.exceptions.BotoCoreError, OSError) as error:
+        raise InfrastructureError(f"can't {verb} {url}: {error}") from error
+    except Exception as error:
+        cause = error.__cause__ or error.__context__
+        if isinstance(error, S3BatchError):
+            raise
+        if isinstance(cause, botocore.exceptions.ClientError):  # boto3's upload_file wraps them
+            raise _from_client_error(verb, url, cause) from error
+        raise InfrastructureError(f"can't {verb} {url}: {error}") from error
+
+
+def _from_client_error(verb: str, url: S3Url, error: botocore.exceptions.ClientError) -> S3BatchError:
+    code = error.response["Error"].get("Code", "")
+    text = error.response["Error"].get("Message", "") or "no message"
+    if code in MISSING_CODES:
+        return AccessError(f"can't {verb} {url}: there is no such object")
+    if code == "NoSuchBucket":
+        return AccessError(f"can't {verb} {url}: bucket {url.bucket!r} does not exist")
+    if code in REFUSED_CODES:
+        return AccessError(
+            f"can't {verb} {url}: the store refuses with {code} ({text}); check the connection's permissions"
+        )
+    return InfrastructureError(f"can't {verb} {url}: {code} ({text})")

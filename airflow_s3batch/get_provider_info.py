@@ -1,0 +1,37 @@
+"""What Airflow's ``ProvidersManager`` is told about this package; validated against Airflow's own schema by a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PROJECT = "S3 Batch Operations"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Serve the entry point ``apache_airflow_provider``."""
+    return {
+        "package-name": "airflow-provider-s3batch",
+        "name": _PROJECT,
+        "description": "Filter an S3 Inventory with SQL, run one operation on every object, get a completion report.",
+        "integrations": [
+            {
+                "integration-name": _PROJECT,
+                "external-doc-url": "https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops.html",
+                "tags": ["aws"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": _PROJECT,
+                "python-modules": [
+                    "airflow_s3batch.operators.manifest",
+                    "airflow_s3batch.operators.batch_operation",
+                    "airflow_s3batch.operators.report",
+                ],
+            }
+        ],
+        "sensors": [{"integration-name": _PROJECT, "python-modules": ["airflow_s3batch.sensors.s3_inventory"]}],
+        "hooks": [{"integration-name": _PROJECT, "python-modules": ["airflow_s3batch.hooks.s3"]}],
+        "triggers": [{"integration-name": _PROJECT, "python-modules": ["airflow_s3batch.triggers.s3_inventory"]}],
+        "notifications": ["airflow_s3batch.notifications.event_bridge.EventBridgeJobNotifier"],
+    }

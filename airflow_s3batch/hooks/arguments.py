@@ -1,0 +1,81 @@
+"""What can be said of arguments while a Dag is parsed, when some of them are still templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_s3batch.core.errors import ArgumentError
+
+
+def is_template(value: Any) -> bool:
+    """Whether *value*, or something in it, is known only when the task runs: Jinja, or another task's output."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(is_template(item) for pair in value.items() for item in pair)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(is_template(item) for item in value)
+    return hasattr(value, "resolve") and hasattr(value, "iter_references")
+
+
+def literal_or(value: Any, stand_in: Any) -> Any:
+    """Return *value* unless it is a template; then *stand_in*, which must be a valid value."""
+    return stand_in if is_template(value) else value
+
+
+def as_int(name: str, value: Any) -> int | None:
+    """
+    Return a rendered number; *name* is the argument's, for the error. ``None``, ``""`` and ``"None"`` are ``None``.
+
+    Raises:
+        ArgumentError: *value* is no whole number.
+    """
+    if value is None or value in ("", "None"):
+        return None
+    try:
+        number = int(value)
+        is_whole = number == float(value) and not isinstance(value, bool)
+    except (TypeError, ValueError):
+        is_whole = False
+    if not is_whole:
+        raise ArgumentError(f"{name}={value!r} is not a whole number")
+    return number
+
+
+def as_moment(name: str, value: Any) -> datetime | None:
+    """
+    Return a rendered point in time, UTC where it names no zone. ``None``, ``""`` and ``"None"`` are ``None``.
+
+    Raises:
+        ArgumentError: *value* is neither a datetime nor ISO 8601.
+    """
+    if value is None or value in ("", "None"):
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ArgumentError(f"{name}={value!r} is not a date and time such as 2026-11-01T00:00:00+00:00") from None
+    if not isinstance(value, datetime):
+        raise ArgumentError(f"{name}={value!r} is not a datetime")
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def clauses(error: ArgumentError) -> str:
+    """Return what *error* says without the name of its owner, to be told along with other problems."""
+    text = str(error)
+    owner, separator, rest = text.partition(": ")
+    return rest if separator and owner.isidentifier() else text
+
+
+def raise_for(owner: str, problems: Iterable[str]) -> None:
+    """
+    End here if there are *problems*.
+
+    Raises:
+        ArgumentError: names *owner* and all *problems*.
+    """
+    if found := list(problems):
+        raise ArgumentError.of(owner, found)

@@ -1,0 +1,35 @@
+"""Checks of the engine's policy as operators are given it, while a Dag is parsed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.hooks.arguments import clauses
+
+
+def policy_problems(**values: Any) -> list[str]:
+    """Return all that is wrong with *values* of a `Policy`."""
+    found: list[str] = []
+    for name, value in values.items():
+        default = getattr(Policy(), name)
+        expected = (
+            (int, float) if isinstance(default, (int, float)) and not isinstance(default, bool) else type(default)
+        )
+        if name == "tolerate":
+            if isinstance(value, str) or not _is_collection_of_codes(value):
+                found.append(f"tolerate={value!r} is not a set of error codes such as {{'NoSuchKey'}}")
+        elif not isinstance(value, expected) or (expected is not bool and isinstance(value, bool)):
+            found.append(f"{name}={value!r} is not a {'number' if expected is not bool else 'bool'}")
+    if found:
+        return found
+    try:
+        Policy(**{**values, **({"tolerate": frozenset(values["tolerate"])} if "tolerate" in values else {})})
+    except ArgumentError as error:
+        found.append(clauses(error))
+    return found
+
+
+def _is_collection_of_codes(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(code, str) for code in value)

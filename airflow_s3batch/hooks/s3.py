@@ -1,0 +1,115 @@
+"""From an Airflow connection to a store: the only place that reads connections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_s3batch.core.errors import AccessError, InfrastructureError, S3BatchError
+from airflow_s3batch.hooks.airflow_names import AirflowNotFoundException
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    from airflow_s3batch.engine.access import S3Access
+    from airflow_s3batch.engine.storage import Storage
+
+DEFAULT_CONN_ID = "aws_default"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """
+    Which store, as operators, sensors and triggers are told it. JSON-ready, so that a trigger can carry it.
+
+    Attributes:
+        aws_conn_id: Airflow connection of type ``aws``; ``None`` leaves credentials to boto3. A connection that does
+            not exist is an error, but for ``aws_default``: there boto3 looks for credentials too, as everywhere in
+            Airflow's amazon provider.
+        region_name: overrides the connection's.
+        verify: overrides the connection's; ``False`` turns certificate checks off, a path names a CA bundle.
+        botocore_config: overrides the connection's ``config_kwargs``.
+    """
+
+    aws_conn_id: str | None = DEFAULT_CONN_ID
+    region_name: str | None = None
+    verify: bool | str | None = None
+    botocore_config: Mapping[str, Any] | None = None
+
+    def hook(self, client_type: str = "s3") -> AwsBaseHook:
+        """
+        Return Airflow's hook for these settings; nothing is sent yet.
+
+        Raises:
+            AccessError: there is no such connection.
+        """
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+        from airflow.sdk import BaseHook
+
+        conn_id = self.aws_conn_id
+        if conn_id:
+            try:
+                BaseHook.get_connection(conn_id)
+            except AirflowNotFoundException:
+                if conn_id != DEFAULT_CONN_ID:
+                    raise AccessError(
+                        f"aws_conn_id={conn_id!r}: Airflow has no such connection; "
+                        "create it, or pass the id of one that exists"
+                    ) from None
+                conn_id = None
+                log.info("There is no connection %r; boto3 looks for credentials.", DEFAULT_CONN_ID)
+        return AwsBaseHook(
+            aws_conn_id=conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=dict(self.botocore_config) if self.botocore_config else None,
+            client_type=client_type,
+        )
+
+    def access(self) -> S3Access:
+        """
+        Return how to reach the store; blocks on Airflow's API, and on STS where the connection assumes a role.
+
+        Raises:
+            AccessError: the connection does not exist or can't be used.
+            InfrastructureError: STS can't be reached.
+        """
+        from airflow_s3batch.engine.access import S3Access
+
+        hook = self.hook()
+        try:
+            return S3Access(
+                session=hook.get_session(region_name=hook.region_name),
+                endpoint_url=hook.conn_config.get_service_endpoint_url("s3"),
+                region_name=hook.region_name,
+                verify=hook.verify,
+                config=hook.config,
+            )
+        except Exception as error:
+            raise _connection_error(self.aws_conn_id, error) from error
+
+    def storage(self) -> Storage:
+        """Return the store as a place for files."""
+        from airflow_s3batch.engine.storage import S3Storage
+
+        return S3Storage(self.access())
+
+    def with_connection(self, aws_conn_id: str | None) -> StoreSettings:
+        """Return the settings of connection *aws_conn_id*, overrides left out; ``None`` returns these unchanged."""
+        if aws_conn_id is None or aws_conn_id == self.aws_conn_id:
+            return self
+        return replace(self, aws_conn_id=aws_conn_id, region_name=None, verify=None, botocore_config=None)
+
+
+def _connection_error(conn_id: str | None, error: Exception) -> S3BatchError:
+    import botocore.exceptions
+
+    what = f"connection {conn_id!r}" if conn_id else "boto3's default configuration"
+    network = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
+    if isinstance(error, network):
+        return InfrastructureError(f"{what}: {error}")
+    return AccessError(f"{what} can't be used: {type(error).__name__}: {error}")

@@ -1,0 +1,77 @@
+"""DuckDB, locked: it sees one folder, stays within its limits, and can't be talked out of either."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from airflow_s3batch.core.errors import InfrastructureError, ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def quoted(text: str) -> str:
+    """Return *text* as a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return *name* as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def open_locked(folder: Path, *, memory_limit: str = "1GB", threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """
+    Return a connection that reads and writes files in *folder* only.
+
+    No other file, no network, no extension, no setting to change: SQL that gets past the filter check stops here.
+    Rows keep the order of the files, and times are UTC, so that the same input gives the same output.
+
+    *folder* holds this job's files and nothing else; spilled data goes to its ``spill``. *memory_limit* is as DuckDB
+    writes it (``1GB``, ``512MiB``); *threads* ``None`` is the number of CPUs, at most 4.
+    """
+    connection = duckdb.connect(":memory:")
+    settings = {
+        "memory_limit": quoted(memory_limit),
+        "threads": str(threads or min(4, os.cpu_count() or 1)),
+        "temp_directory": quoted(str(folder / "spill")),
+        "TimeZone": "'UTC'",
+        "preserve_insertion_order": "true",
+        "python_enable_replacements": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "allow_community_extensions": "false",
+        "allowed_directories": f"[{quoted(str(folder))}]",
+        "enable_external_access": "false",
+        "lock_configuration": "true",
+    }
+    try:
+        for name, value in settings.items():
+            connection.execute(f"SET {name} = {value}")
+    except duckdb.Error as error:
+        connection.close()
+        raise ManifestError(f"DuckDB can't be set up: {one_line(error)}") from None
+    return connection
+
+
+@contextlib.contextmanager
+def sentences(what: str) -> Iterator[None]:
+    """Turn DuckDB's exceptions into sentences that begin with *what*."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        next_step = "raise memory_limit, or give the staging folder more disk"
+        raise InfrastructureError(f"{what}: {one_line(error)}; {next_step}") from None
+    except duckdb.Error as error:
+        raise ManifestError(f"{what}: {one_line(error)}") from None
+
+
+def one_line(error: Exception) -> str:
+    """Return the first line of DuckDB's message, escaped: it may quote keys."""
+    text = str(error).strip().partition("\n")[0]
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)

@@ -1,0 +1,88 @@
+"""Which SQL functions a filter may call: those that give the same for the same arguments, on any day."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from airflow_s3batch.core.errors import ManifestError
+from airflow_s3batch.inventory import sqltree
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import duckdb
+
+    from airflow_s3batch.inventory.sqltree import Node
+
+_CLOCK_DESPITE_CLAIM = frozenset({"current_localtime", "current_localtimestamp"})
+_SESSION_DESPITE_CLAIM = frozenset({"version", "json_serialize_plan", "in_search_path"})
+_SYNTAX = frozenset({"CONSTANT", "COMPARISON", "CONJUNCTION", "OPERATOR", "CAST", "CASE", "BETWEEN", "COLLATE", "TYPE"})
+
+
+class Functions:
+    """What DuckDB's own catalog says about each function; the few wrong claims in it are corrected here."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """*connection* is asked for its catalog, and to parse the definitions of macros."""
+        self._connection = connection
+        self._kinds: dict[str, set[str]] = {}
+        self._macros: dict[str, list[tuple[Collection[str], str]]] = {}
+        rows = connection.execute(
+            "SELECT lower(function_name), function_type, stability, parameters, macro_definition, internal "
+            "FROM duckdb_functions()"
+        ).fetchall()
+        for name, kind, stability, parameters, definition, internal in rows:
+            self._kinds.setdefault(name, set()).add(stability if kind == "scalar" else kind)
+            if kind == "macro" and internal:
+                self._macros.setdefault(name, []).append((parameters or (), definition))
+
+    def check(self, call: Node, place: str) -> None:
+        """
+        Check that the function *call* may stand in a filter; *place* begins the error.
+
+        Raises:
+            ManifestError: it may not; the message says why.
+        """
+        name = str(call["function_name"]).lower()
+        if call.get("schema") not in (None, "", "main", "system") or call.get("catalog"):
+            raise ManifestError(f"{place}: call functions by their plain name: {name}(…)")
+        problem = self._problem(name, len(sqltree.arguments_of(call)))
+        if problem:
+            raise ManifestError(f"{place}: {name}() {problem}")
+
+    def _problem(self, name: str, arguments: int) -> str:
+        kinds = self._kinds.get(name, set())
+        if kinds & {"aggregate", "window"}:
+            return "looks at many rows; write an expression over the columns of one row"
+        if not kinds & {"CONSISTENT", "CONSISTENT_WITHIN_QUERY", "VOLATILE", "macro"} or name.startswith("__internal"):
+            near = difflib.get_close_matches(name, self._kinds, n=1)
+            return "is not a scalar function of DuckDB" + (f"; did you mean {near[0]}()?" if near and not kinds else "")
+        one_argument_age = name == "age" and arguments < 2
+        unsteady = {"VOLATILE", "CONSISTENT_WITHIN_QUERY"} & kinds
+        if unsteady or one_argument_age or name in _CLOCK_DESPITE_CLAIM | _SESSION_DESPITE_CLAIM:
+            return "is not allowed, because a retry must select the very same objects; write its value as a literal"
+        if "macro" in kinds and not self._is_plain_macro(name):
+            return "is not allowed here"
+        return ""
+
+    def _is_plain_macro(self, name: str) -> bool:
+        """Whether the macro *name* is one of DuckDB's own, made of nothing but allowed functions of its parameters."""
+        definitions = self._macros.get(name, [])
+        return bool(definitions) and all(self._is_plain(*definition) for definition in definitions)
+
+    def _is_plain(self, parameters: Collection[str], definition: str) -> bool:
+        try:
+            tree = sqltree.parse_expression(self._connection, definition, place="macro")
+        except ManifestError:
+            return False
+        for node in sqltree.walk(tree):
+            if node["class"] == "COLUMN_REF":
+                if sqltree.column_of(node) not in parameters:
+                    return False
+            elif node["class"] == "FUNCTION":
+                if self._problem(str(node["function_name"]).lower(), len(sqltree.arguments_of(node))):
+                    return False
+            elif node["class"] not in _SYNTAX:
+                return False
+        return True

@@ -1,0 +1,94 @@
+"""
+Replace an object's access control list.
+
+Source:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-put-object-acl.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, get_args
+
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.operations.base import BucketFacts, Call, Operation, Replay, Request, RunContext, Steps
+from airflow_s3batch.operations.probing import expect_intact, expect_success, refuse
+from airflow_s3batch.operations.types import CannedAcl
+
+CANNED_ACLS = frozenset(get_args(CannedAcl))
+PERMISSIONS = {
+    "FULL_CONTROL": "GrantFullControl",
+    "READ": "GrantRead",
+    "READ_ACP": "GrantReadACP",
+    "WRITE_ACP": "GrantWriteACP",
+}
+_GET_ACL = Call("GetObjectAcl")
+
+
+@dataclass(frozen=True)
+class PutObjectAcl(Operation):
+    """
+    Replace the access control list of each object, like S3 Batch Operations' ``S3PutObjectAcl``.
+
+    Refused where the bucket's Object Ownership is *Bucket owner enforced*: S3 ignores ACLs there and rejects new ones.
+
+    Args:
+        canned_acl: a predefined list, e.g. ``"bucket-owner-full-control"``; or
+        grants: by permission (``FULL_CONTROL``, ``READ``, ``READ_ACP``, ``WRITE_ACP``) the grantees in S3's header
+            form: ``id="…"`` (canonical user) or ``uri="…"`` (group). The owner's own grant has to be named as well.
+    """
+
+    canned_acl: str | None = None
+    grants: Mapping[str, Sequence[str]] | None = None
+    _call: Call = field(init=False, repr=False, compare=False)
+
+    name: ClassVar[str] = "put_object_acl"
+    replay: ClassVar[Replay] = Replay.SAFE
+
+    def __post_init__(self) -> None:
+        """Check the fields and make the call that all objects share."""
+        super().__post_init__()
+        params: dict[str, Any] = {"ACL": self.canned_acl} if self.canned_acl else {}
+        for permission, grantees in (self.grants or {}).items():
+            params[PERMISSIONS.get(permission, permission)] = ", ".join(grantees)
+        object.__setattr__(self, "_call", Call("PutObjectAcl", params))
+
+    def problems(self) -> list[str]:  # noqa: D102
+        if (self.canned_acl is None) == (not self.grants):
+            return ["give either canned_acl or grants"]
+        if self.canned_acl is not None:
+            if self.canned_acl not in CANNED_ACLS:
+                return [f"canned_acl={self.canned_acl!r}: expected one of {', '.join(sorted(CANNED_ACLS))}"]
+            return []
+        found = []
+        for permission, grantees in (self.grants or {}).items():
+            if permission not in PERMISSIONS:
+                found.append(f"grants[{permission!r}]: expected one of {', '.join(PERMISSIONS)}")
+            if isinstance(grantees, str) or not grantees:
+                found.append(f"grants[{permission!r}]={grantees!r}: expected a list of grantees")
+            elif wrong := [g for g in grantees if not g.startswith(("id=", "uri="))]:
+                found.append(f'grants[{permission!r}]: {wrong[0]!r} is neither id="…" nor uri="…"')
+        return found
+
+    def bucket_problems(self, facts: BucketFacts) -> list[str]:  # noqa: D102
+        if facts.ownership == "BucketOwnerEnforced":
+            return ["its Object Ownership is BucketOwnerEnforced, which turns ACLs off"]
+        return []
+
+    def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: ARG002, D102
+        response = yield Request(self._call, obj.bucket, obj.key, obj.version_id)
+        return response.outcome()
+
+    def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: ARG002, D102
+        outcome = yield from self.steps(scratch, RunContext())
+        yield from expect_intact(self.name, scratch)
+        expect_success(self.name, outcome)
+        response = yield Request(_GET_ACL, scratch.bucket, scratch.key)
+        if not response.is_success or b"<Grant" not in response.body:
+            raise refuse(self.name, "accepts the ACL but does not show one afterwards")
+        return {}
+
+    def iam_actions(self) -> set[str]:  # noqa: D102
+        return {"s3:PutObjectAcl", "s3:PutObjectVersionAcl"}

@@ -1,0 +1,204 @@
+"""
+Rewrite objects in place, to encrypt them, without ever burying a newer object's body.
+
+Each object is looked at with a HEAD, left alone if it is already as wanted, and else copied onto itself under two
+conditions: the source is still the one that was seen, and so is what the copy replaces. What a copy does not keep by
+itself (storage class, ACL, lock settings, redirect) is read and sent again.
+
+Source:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from airflow_s3batch.core.errors import CapabilityError
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.operations.base import Call, Capabilities, Operation, Replay, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.copying import TOO_LARGE, copy_source
+from airflow_s3batch.operations.encryption import EncryptionChoice
+from airflow_s3batch.operations.grants import grant_headers
+from airflow_s3batch.operations.probing import HEAD, expect_intact, expect_success, refuse
+from airflow_s3batch.operations.types import MOST_COPY_BYTES
+
+NOT_CURRENT = "NotCurrentVersion"
+ALREADY_SO = Outcome(200, "", "Successful: it was so already")
+_WRONG_ETAG = '"00000000000000000000000000000000"'
+_CONDITION_STATUSES = frozenset({404, 409, 412})
+_GET_ACL = Call("GetObjectAcl")
+_KEPT = (
+    "x-amz-storage-class",
+    "x-amz-website-redirect-location",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
+    "x-amz-object-lock-legal-hold",
+)
+_CONTENT_HEADERS = (
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "expires",
+)
+
+
+@dataclass(frozen=True)
+class RewriteObject(Operation):
+    """
+    Encrypt each object in place, keeping storage class, metadata, tags, ACL and lock settings.
+
+    Objects that are already encrypted like this are left alone and count as successes. In a versioned bucket the
+    rewritten object is a new version, and the old one stays as it was. Noncurrent versions are refused (a copy would
+    make them current). Up to 5 GiB an object.
+
+    Args:
+        encryption: ``"SSE-S3"`` or ``"SSE-KMS"``.
+        kms_key_id: key of SSE-KMS; ``None`` stands for the AWS managed key (and any KMS key counts as right).
+        bucket_key_enabled: whether SSE-KMS goes through an S3 Bucket Key; ``None`` leaves it to the bucket.
+        allow_unconditional: rewrite even where the store ignores the conditions, so that a body written at the same
+            moment may be lost.
+    """
+
+    encryption: str
+    kms_key_id: str | None = None
+    bucket_key_enabled: bool | None = None
+    allow_unconditional: bool = False
+    _copy: Call = field(init=False, repr=False, compare=False)
+    _replace: Call = field(init=False, repr=False, compare=False)
+
+    name: ClassVar[str] = "rewrite_object"
+    replay: ClassVar[Replay] = Replay.CHECK
+
+    def __post_init__(self) -> None:
+        """Check the fields and make the calls that all objects share."""
+        super().__post_init__()
+        params = self._choice.copy_params()
+        object.__setattr__(self, "_copy", Call("CopyObject", {**params, "MetadataDirective": "COPY"}))
+        object.__setattr__(self, "_replace", Call("CopyObject", {**params, "MetadataDirective": "REPLACE"}))
+
+    def problems(self) -> list[str]:  # noqa: D102
+        return self._choice.problems()
+
+    @property
+    def _choice(self) -> EncryptionChoice:
+        return EncryptionChoice(self.encryption, self.kms_key_id, self.bucket_key_enabled)
+
+    def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: D102
+        if obj.is_latest is False:
+            return Outcome(400, NOT_CURRENT, "a noncurrent version can't be rewritten: the copy would become current")
+        head = yield Request(HEAD, obj.bucket, obj.key)
+        if head.is_success and self._is_done(head):
+            return ALREADY_SO
+        if refused := (head.outcome() if not head.is_success else _refusal(obj, head)):
+            return refused
+        acl = yield from _acl_headers(obj, context.capabilities)
+        if isinstance(acl, Outcome):
+            return acl
+        directive = context.capabilities.findings.get("metadata_directive", "COPY")
+        response = yield self._request(obj, head, directive, acl)
+        if response.status in _CONDITION_STATUSES:
+            again = yield Request(HEAD, obj.bucket, obj.key)
+            if again.is_success and self._is_done(again):
+                return ALREADY_SO
+        return response.outcome()
+
+    def _is_done(self, head: Response) -> bool:
+        return self._choice.is_shown_by(head.headers)
+
+    def _request(self, obj: S3Object, head: Response, directive: str, acl: tuple[tuple[str, str], ...] = ()) -> Request:
+        e_tag = head.headers.get("etag", "")
+        headers = [
+            ("x-amz-copy-source", copy_source(obj._replace(version_id=None))),
+            ("x-amz-copy-source-if-match", e_tag),
+            ("if-match", e_tag),
+            *((name, head.headers[name]) for name in _KEPT if name in head.headers),
+            *acl,
+        ]
+        if directive == "REPLACE":
+            headers.extend((name, head.headers[name]) for name in _CONTENT_HEADERS if name in head.headers)
+            headers.extend(item for item in head.headers.items() if item[0].startswith("x-amz-meta-"))
+        call = self._replace if directive == "REPLACE" else self._copy
+        return Request(call, obj.bucket, obj.key, None, tuple(headers))
+
+    def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: ARG002, D102
+        before = yield Request(HEAD, scratch.bucket, scratch.key)
+        expect_success(self.name, before)
+        directive = "COPY"
+        response = yield self._request(scratch, before, directive)
+        if not response.is_success:
+            directive = "REPLACE"
+            response = yield self._request(scratch, before, directive)
+        expect_success(self.name, response)
+        after = yield from expect_intact(self.name, scratch)
+        if not self._is_done(after):
+            raise refuse(self.name, "accepts the encryption and ignores it")
+        if _metadata(before) != _metadata(after):
+            raise refuse(self.name, "loses the object's metadata when it is copied onto itself")
+        conditions = yield from self._probe_conditions(scratch, after, directive)
+        return {"metadata_directive": directive, **conditions}
+
+    def _probe_conditions(self, scratch: S3Object, head: Response, directive: str) -> Steps[dict[str, str]]:
+        findings = {}
+        for finding, header in (("source_condition", "x-amz-copy-source-if-match"), ("target_condition", "if-match")):
+            request = self._request(scratch, head, directive)
+            wrong = tuple((name, _WRONG_ETAG if name == header else value) for name, value in request.headers)
+            response = yield request._replace(headers=wrong)
+            findings[finding] = "honoured" if response.status == 412 else "ignored"
+            if response.is_success:
+                head = yield Request(HEAD, scratch.bucket, scratch.key)
+        ignored = [name for name, finding in findings.items() if finding == "ignored"]
+        if ignored and not self.allow_unconditional:
+            raise CapabilityError(
+                f"{self.name}: this store ignores If-Match when an object is copied onto itself "
+                f"({' and '.join(ignored).replace('_', ' ')}), so a body written at the same moment could be lost. "
+                "No object of the manifest was touched; RewriteObject(…, allow_unconditional=True) accepts that"
+            )
+        return findings
+
+    def iam_actions(self) -> set[str]:  # noqa: D102
+        actions = {"s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectAcl", "s3:GetObjectRetention"}
+        actions |= {"s3:GetObjectLegalHold", "s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectAcl"}
+        return actions | ({"kms:Decrypt", "kms:GenerateDataKey"} if self.encryption == "SSE-KMS" else set())
+
+
+def _refusal(obj: S3Object, head: Response) -> Outcome | None:
+    """Return why *obj*, which *head* shows, is not rewritten; ``None`` if it may be."""
+    version_id = head.headers.get("x-amz-version-id", "null")
+    if obj.version_id is not None and obj.version_id != version_id:
+        return Outcome(400, NOT_CURRENT, f"version {version_id} is current now; rewriting would bury it")
+    e_tag = head.headers.get("etag", "").strip('"')
+    if obj.e_tag is not None and obj.e_tag != e_tag:
+        return Outcome(
+            412,
+            "PreconditionFailed",
+            f"the object has changed since the manifest was made (ETag {e_tag}, was {obj.e_tag})",
+        )
+    if int(head.headers.get("content-length", "0")) > MOST_COPY_BYTES:
+        return TOO_LARGE
+    if not "".join(head.headers.values()).isascii() or head.headers.get("x-amz-missing-meta", "0") != "0":
+        return Outcome(400, "InvalidRequest", "its metadata can't be read in full, so it could not be kept")
+    return None
+
+
+def _acl_headers(obj: S3Object, capabilities: Capabilities) -> Steps[tuple[tuple[str, str], ...] | Outcome]:
+    """Return the headers that give the copy the ACL of *obj*, or the outcome if it can't be read."""
+    if capabilities.bucket(obj.bucket).ownership == "BucketOwnerEnforced":
+        return ()
+    response = yield Request(_GET_ACL, obj.bucket, obj.key)
+    if response.status in (405, 501):
+        return ()
+    if not response.is_success:
+        return Outcome(
+            response.status, response.error_code, f"its ACL can't be read, so it could not be kept: {response.message}"
+        )
+    return grant_headers(response.body)
+
+
+def _metadata(response: Response) -> dict[str, Any]:
+    kept = {name: value for name, value in response.headers.items() if name.startswith("x-amz-meta-")}
+    return {**kept, "content-type": response.headers.get("content-type")}

@@ -1,0 +1,82 @@
+"""What all operators of this package share: the store's arguments, rendering of operations, Airflow's exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_s3batch.hooks.errors import airflow_errors
+from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+from airflow_s3batch.operations.base import Operation
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.sdk import Context
+
+
+class S3BatchOperator(BaseOperator):
+    """
+    Base of the operators.
+
+    `execute` runs `run`, and turns errors into Airflow's: one that a retry can't cure fails the task at once,
+    whatever ``retries`` says.
+
+    Args:
+        aws_conn_id: Airflow connection of type ``aws`` for the store: credentials, role, region, ``endpoint_url``,
+            botocore settings. ``None`` leaves all of that to boto3. A connection that does not exist is an error,
+            but for ``aws_default``, where boto3 looks for credentials itself.
+        region_name: overrides the connection's region.
+        verify: overrides the connection's: ``False`` turns certificate checks off, a path names a CA bundle.
+        botocore_config: overrides the connection's botocore settings, e.g. ``{"proxies": {"https": "…"}}``.
+        kwargs: what every Airflow operator takes.
+    """
+
+    template_fields: Sequence[str] = ("aws_conn_id", "region_name")
+    ui_color = "#e8f1e4"
+
+    def __init__(
+        self,
+        *,
+        aws_conn_id: str | None = DEFAULT_CONN_ID,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    @property
+    def store(self) -> StoreSettings:
+        """The store that the arguments name."""
+        return StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+
+    def execute(self, context: Context) -> Any:
+        """Do the work; called by Airflow."""
+        with airflow_errors():
+            return self.run(context)
+
+    def run(self, context: Context) -> Any:
+        """Do the work, raising this package's errors."""
+        raise NotImplementedError
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render as Airflow does, and operations too: they are frozen, so a rendered copy takes their place."""
+        if not isinstance(content, Operation):
+            return super().render_template(content, context, jinja_env, seen_oids)
+        if not content.has_templates:
+            return content
+        base = super().render_template
+        with airflow_errors():
+            return content.render(lambda text: str(base(text, context, jinja_env)))

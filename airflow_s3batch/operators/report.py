@@ -1,0 +1,155 @@
+"""`BatchReportOperator`: the completion report, the notifications, and the colour of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import TriggerRule
+
+from airflow_s3batch.core.errors import InfrastructureError, ManifestError, TooManyFailuresError
+from airflow_s3batch.core.layout import JobLayout
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.hooks.airflow_names import AirflowSkipException
+from airflow_s3batch.hooks.arguments import raise_for
+from airflow_s3batch.hooks.policies import policy_problems
+from airflow_s3batch.operators.base import S3BatchOperator
+from airflow_s3batch.operators.manifest import MANIFEST_KEY, about
+from airflow_s3batch.operators.notices import send_notices
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_s3batch.reports.summary import JobSummary
+
+
+class BatchReportOperator(S3BatchOperator):
+    """
+    Account for every object of the manifest, write the completion report, notify, and decide the colour of the run.
+
+    Runs whatever happened upstream (``trigger_rule`` is ``all_done``). Objects without an outcome are reported as
+    ``NotAttempted``. Fails if more objects failed than *allowed_failures*; clearing the failed operation tasks runs
+    this task again, and only what failed. Skipped if the manifest task was skipped.
+
+    Returns the counts and the URLs of what was written.
+
+    Args:
+        manifest_task_id: the `InventoryToManifestOperator`'s full task id, task group included.
+        operation_task_id: the `BatchOperationOperator`'s full task id.
+        notifications: Airflow notifiers. In their templates ``{{ report }}`` is a sentence and ``report.failed``,
+            ``report.report_url``, … are the summary's values. Each is sent once per generation of the report; the
+            report is of another generation once its rows have changed.
+        tolerate: error codes that don't count; what the operation task says if left out.
+        allowed_failures: a number of objects, or a fraction below 1; what the operation task says if left out.
+        kwargs: see `S3BatchOperator`; ``retries`` is 2 unless given here or in ``default_args``.
+    """
+
+    template_fields: Sequence[str] = ("manifest_task_id", "operation_task_id", *S3BatchOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        manifest_task_id: str,
+        operation_task_id: str,
+        notifications: Sequence[Any] = (),
+        tolerate: Collection[str] | None = None,
+        allowed_failures: float | None = None,
+        trigger_rule: str = TriggerRule.ALL_DONE,
+        retries: int | None = 2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(trigger_rule=trigger_rule, retries=retries, **kwargs)
+        self.manifest_task_id = manifest_task_id
+        self.operation_task_id = operation_task_id
+        self.notifications = notifications
+        self.tolerate = tolerate
+        self.allowed_failures = allowed_failures
+        raise_for(type(self).__name__, report_problems(notifications, tolerate, allowed_failures))
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Write the report and tell of it."""
+        from airflow_s3batch.reports.build import build_report
+
+        storage = self.store.storage()
+        job_url = S3Url.parse(self._job_url(context["ti"]), what="job")
+        summary = build_report(
+            storage,
+            job_url,
+            self.operation_task_id,
+            tolerate=self.tolerate,
+            allowed_failures=self.allowed_failures,
+            about=about(context),
+            now=datetime.now(UTC),
+            links=_links(context["ti"]),
+        )
+        self.log.info("%s", summary.sentence())
+        self.log.info("Report: %s", summary.report_url)
+        failures = send_notices(self.notifications, summary, context, storage=storage, report=JobLayout(job_url).report)
+        _decide(summary, failures)
+        return _result(summary)
+
+    def _job_url(self, ti: Any) -> str:
+        """Return the folder of the job; where there is no manifest, say why and end."""
+        state = _state_of(ti, self.manifest_task_id)
+        if state == "skipped":
+            raise AirflowSkipException(f"Task {self.manifest_task_id!r} was skipped, so there is no job to report on.")
+        totals = ti.xcom_pull(task_ids=self.manifest_task_id, key=MANIFEST_KEY) if state in ("success", "") else None
+        if not isinstance(totals, Mapping):
+            raise ManifestError(
+                f"there is no manifest to report on: task {self.manifest_task_id!r} is "
+                f"{state or 'without a manifest'}; nothing was done to any object. Fix its cause and clear it"
+            )
+        self.log.info("Manifest of %s objects in %s shards: %s", totals["rows"], totals["shards"], totals["job"])
+        return str(totals["job"])
+
+
+def report_problems(notifications: Any, tolerate: Any, allowed_failures: Any) -> list[str]:
+    """Return all that is wrong with a report's arguments."""
+    given = {"tolerate": tolerate, "allowed_failures": allowed_failures}
+    found = policy_problems(**{name: value for name, value in given.items() if value is not None})
+    if isinstance(notifications, str) or not isinstance(notifications, Sequence):
+        found.append(f"notifications={notifications!r} is not a list of notifiers")
+    else:
+        found.extend(f"notifications: {item!r} is not a notifier" for item in notifications if not callable(item))
+    return found
+
+
+def _state_of(ti: Any, task_id: str) -> str:
+    """Return the state of task *task_id* in this Dag run; empty if Airflow does not tell."""
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id])
+    return str((states.get(ti.run_id) or {}).get(task_id) or "")
+
+
+def _links(ti: Any) -> dict[str, str]:
+    url = getattr(ti, "log_url", None)
+    return {"Airflow": url} if isinstance(url, str) else {}
+
+
+def _decide(summary: JobSummary, failed_notices: Sequence[str]) -> None:
+    """
+    End red if there is cause to.
+
+    Raises:
+        InfrastructureError: a notice was not sent; the next attempt tries only that again.
+        TooManyFailuresError: more objects failed than allowed.
+    """
+    if failed_notices:
+        raise InfrastructureError(
+            f"the report is written ({summary.report_url}), but a notification failed: {'; '.join(failed_notices)}"
+        )
+    if not summary.is_green:
+        raise TooManyFailuresError(summary.sentence())
+
+
+def _result(summary: JobSummary) -> dict[str, Any]:
+    return {
+        "objects": summary.objects,
+        "succeeded": summary.succeeded,
+        "failed": summary.failed,
+        "not_attempted": summary.not_attempted,
+        "report_url": str(summary.report_url),
+        "failed_url": str(summary.failed_url) if summary.failed_url else None,
+        "html_url": str(summary.html_url),
+        "summary_url": str(summary.summary_url),
+    }

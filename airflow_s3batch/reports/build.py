@@ -1,0 +1,156 @@
+"""Makes a job's completion report out of what its attempts left behind, whatever became of them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_s3batch.core.errors import ArgumentError, JobDamagedError, ManifestError
+from airflow_s3batch.core.layout import JobLayout
+from airflow_s3batch.core.manifest import Manifest
+from airflow_s3batch.core.outcomes import VANISHED
+from airflow_s3batch.reports.draft import ReportDraft
+from airflow_s3batch.reports.generations import find_run
+from airflow_s3batch.reports.html import report_page
+from airflow_s3batch.reports.shards import accounts
+from airflow_s3batch.reports.summary import JobSummary
+from airflow_s3batch.reports.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from airflow_s3batch.core.s3url import S3Url
+    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.reports.generations import OperationRun
+
+
+def build_report(
+    storage: Storage,
+    job_url: S3Url,
+    task_id: str,
+    *,
+    tolerate: Collection[str] | None = None,
+    allowed_failures: float | None = None,
+    about: Mapping[str, Any] | None = None,
+    now: datetime,
+    links: Mapping[str, str] | None = None,
+) -> JobSummary:
+    """
+    Account for every row of the job's manifest and write ``report/``; its ``manifest.json`` comes last.
+
+    Running it again with nothing changed writes the same result files, and a summary with the same fingerprint.
+
+    Args:
+        storage: where the job's files lie.
+        job_url: folder of the job.
+        task_id: the operation task's.
+        tolerate: codes that don't count as failures; ``None`` takes what the operation task declared.
+        allowed_failures: counted failures up to which the job is green; ``None`` likewise.
+        about: what the report should say on the Dag run that made it.
+        now: the report's time, with a time zone.
+        links: for the HTML page, URL by label.
+
+    Raises:
+        ManifestError: there is no manifest: nothing was done.
+        JobDamagedError: files of the job are missing or altered.
+    """
+    job = JobLayout(job_url)
+    manifest = read_manifest(storage, job)
+    run = find_run(storage, job.operation(task_id))
+    created = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    with tempfile.TemporaryDirectory(prefix="s3batch-report-") as folder:
+        draft, work = ReportDraft(Path(folder), created), Work()
+        draft.take(accounts(storage, manifest, run, report=job.report, work=work, folder=Path(folder)))
+        failed_url = draft.failed.publish(storage, job.report / "failed.csv")
+        summary = JobSummary(
+            job_url=str(job_url),
+            task_id=task_id,
+            operation=run.operation,
+            objects=manifest.rows,
+            **_counts(draft, work),
+            **_verdict(run, tolerate, allowed_failures),
+            **_places(job.report, failed_url),
+            **_origin(storage, job, about or {}),
+            created=created,
+        )
+        _write_for_people(storage, job.report, summary, links or {})
+        draft.publish_manifest(storage, job.report / "manifest.json")
+    return summary
+
+
+def read_manifest(storage: Storage, job: JobLayout) -> Manifest:
+    """
+    Return the manifest of *job*.
+
+    Raises:
+        ManifestError: there is none.
+        JobDamagedError: it is not one of ours.
+    """
+    body = storage.read(job.manifest)
+    if body is None:
+        raise ManifestError(
+            f"{job.manifest}: there is no manifest, so nothing was done to any object and there is nothing to report; "
+            "look at the log of the task that makes the manifest"
+        )
+    return Manifest.from_json(body, place=str(job.manifest))
+
+
+def _counts(draft: ReportDraft, work: Work) -> dict[str, Any]:
+    tally = draft.tally
+    return {
+        "succeeded": tally.succeeded,
+        "failed": tally.failed,
+        "bytes": tally.bytes,
+        "codes": dict(sorted(tally.codes.items(), key=lambda item: (-item[1], item[0]))),
+        "examples": tally.examples,
+        "requests": work.requests,
+        "retries": work.retries,
+        "slow_downs": work.slow_downs,
+        "started": work.started,
+        "ended": work.ended,
+        "duration_s": work.duration_s,
+        "fingerprint": draft.fingerprint,
+    }
+
+
+def _verdict(run: OperationRun, tolerate: Collection[str] | None, allowed: float | None) -> dict[str, Any]:
+    """Return what counts as failure: the arguments, else what the operation task declared, else the defaults."""
+    if allowed is None:
+        allowed = run.policy.get("allowed_failures", 0)
+    if tolerate is None:
+        tolerate = run.policy.get("tolerate", VANISHED)
+    if allowed < 0:
+        raise ArgumentError(f"allowed_failures={allowed}: expected a count, or a fraction below 1")
+    return {"allowed_failures": allowed, "tolerate": tuple(sorted(tolerate))}
+
+
+def _places(report: S3Url, failed: S3Url | None) -> dict[str, Any]:
+    return {
+        "report_url": str(report / "manifest.json"),
+        "failed_url": str(failed) if failed else None,
+        "html_url": str(report / "report.html"),
+        "summary_url": str(report / "summary.json"),
+    }
+
+
+def _origin(storage: Storage, job: JobLayout, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return selection, source and Dag run as ``job.json`` has them; *about* adds to the latter."""
+    body = storage.read(job.job)
+    try:
+        document = json.loads(body) if body is not None else {}
+        return {
+            "selection": dict(document.get("selection", {})),
+            "source": dict(document.get("source", {})),
+            "about": {**document.get("about", {}), **about},
+        }
+    except (ValueError, TypeError, AttributeError) as error:
+        raise JobDamagedError(f"{job.job}: not a job of this package ({error!r})") from None
+
+
+def _write_for_people(storage: Storage, report: S3Url, summary: JobSummary, links: Mapping[str, str]) -> None:
+    text = json.dumps(summary.to_json(), indent=1, default=str) + "\n"
+    storage.write(report / "summary.json", text.encode(), "application/json")
+    storage.write(report / "report.html", report_page(summary, links).encode(), "text/html; charset=utf-8")

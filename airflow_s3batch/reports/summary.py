@@ -1,0 +1,140 @@
+"""What a job did, for people, notifications and other programs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, Tally
+from airflow_s3batch.engine.policy import allowed_count
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = "airflow-s3batch-summary/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSummary:
+    """
+    Counts over a completion report, the verdict, and where everything lies.
+
+    Attributes:
+        job_url: folder of the job; *task_id* is the operation task's.
+        operation: the declaration; empty if the operation task was never started.
+        objects: rows of the manifest, so of the report: *succeeded* + *failed*.
+        counted_failures: failures whose code is not in *tolerate*; *not_attempted* always count.
+        bytes: size of the objects that succeeded, as far as the manifest knew it.
+        codes: failures by code; *examples* has for each code up to three URLs, keys encoded.
+        requests: sent, by all attempts that ended in order; *retries* are part of them.
+        slow_downs: how often the store asked to slow down.
+        started: ISO time of the first request, ``None`` if there was none; *ended* of the last outcome.
+        duration_s: time in which at least one shard was at work; pauses between attempts are left out.
+        allowed_failures: counted failures up to which the job is green; a float below 1 is a share of *objects*.
+        failed_url: AWS-form manifest of what failed; ``None`` if nothing did.
+        fingerprint: of the report's result files; the same as long as no outcome changes.
+        selection: which objects, as the manifest task declared it; *source* is the pinned inventory.
+        about: the Dag run that made the report.
+        created: ISO time of the report.
+    """
+
+    job_url: str
+    task_id: str
+    operation: Mapping[str, Any]
+    objects: int
+    succeeded: int
+    failed: int
+    bytes: int
+    codes: Mapping[str, int]
+    examples: Mapping[str, list[str]]
+    requests: int
+    retries: int
+    slow_downs: int
+    started: str | None
+    ended: str | None
+    duration_s: float
+    allowed_failures: int | float
+    tolerate: tuple[str, ...]
+    report_url: str
+    failed_url: str | None
+    html_url: str
+    summary_url: str
+    fingerprint: str
+    created: str
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tally(self) -> Tally:
+        """The counts as a `Tally`."""
+        examples = {code: list(urls) for code, urls in self.examples.items()}
+        return Tally(self.succeeded, self.failed, self.bytes, dict(self.codes), examples)
+
+    @property
+    def counted_failures(self) -> int:
+        """How many failures count against *allowed_failures*."""
+        return self.tally.counted_failures(frozenset(self.tolerate))
+
+    @property
+    def not_attempted(self) -> int:
+        """How many objects no attempt reached."""
+        return self.codes.get(NOT_ATTEMPTED, 0)
+
+    @property
+    def allowed(self) -> int:
+        """How many objects may fail."""
+        return allowed_count(self.allowed_failures, self.objects)
+
+    @property
+    def is_green(self) -> bool:
+        """Whether no more failed than is allowed."""
+        return self.counted_failures <= self.allowed
+
+    @property
+    def rate(self) -> float | None:
+        """Objects with an outcome per second of *duration_s*; ``None`` if that is not known."""
+        return round((self.objects - self.not_attempted) / self.duration_s, 1) if self.duration_s else None
+
+    @property
+    def name(self) -> str:
+        """The operation in snake case, as logs show it; the task's id if it was never started."""
+        operation = str(self.operation.get("operation", ""))
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower() or self.task_id
+
+    def sentence(self) -> str:
+        """Return what happened, for the person on call: what, how many, the first example, the next step."""
+        if not self.objects:
+            return f"{self.name}: the manifest is empty, so nothing was done."
+        if not self.failed:
+            return f"{self.name}: all {self.objects:,} objects succeeded."
+        code, example = self._first_example()
+        first = f" First: {example} ({code})." if example else ""
+        again = "" if self.is_green else "; fix the cause and clear the failed tasks to run only these again"
+        return (
+            f"{self.name}: {self.tally.sentence()}{self._verdict()}.{first}\n"
+            f"The failed objects are listed in {self.failed_url}{again}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as a JSON-ready dict."""
+        names = [name for name in self.__dataclass_fields__ if name != "tolerate"]
+        computed = ("counted_failures", "not_attempted", "is_green", "rate")
+        return {
+            "format": FORMAT,
+            **{name: getattr(self, name) for name in (*names, *computed)},
+            "tolerate": list(self.tolerate),
+            "sentence": self.sentence(),
+        }
+
+    def _verdict(self) -> str:
+        if not self.allowed and self.counted_failures == self.failed:
+            return ""
+        return f"; {self.counted_failures:,} count, {self.allowed:,} are allowed"
+
+    def _first_example(self) -> tuple[str, str]:
+        """Return code and URL of an object that failed for the most frequent reason that counts."""
+        counts = {code: code == NOT_ATTEMPTED or code not in self.tolerate for code in self.codes}
+        code = max(self.codes, key=lambda code: (counts[code], self.codes[code]))
+        return code, next(iter(self.examples.get(code, [])), "")

@@ -1,0 +1,66 @@
+"""When a job was worked on, and how many requests that took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_s3batch.engine.evidence import ShardEvidence
+
+
+@dataclass(slots=True)
+class Work:
+    """
+    Requests and times over all attempts at all shards.
+
+    Attributes:
+        spans: first request and last outcome, by shard and attempt.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    slow_downs: int = 0
+    spans: dict[tuple[int, str], tuple[datetime, datetime]] = field(default_factory=dict)
+
+    def add_summaries(self, evidence: ShardEvidence) -> None:
+        """Add what the attempts at a shard said when they ended in order."""
+        for summary in evidence.summaries.values():
+            self.requests += summary.requests
+            self.retries += summary.retries
+            self.slow_downs += summary.slow_downs
+
+    def add_times(self, shard: int, worked: Mapping[str, tuple[str, str]]) -> None:
+        """Add ISO times (with a zone) of first request and last outcome, by attempt, of one range of *shard*."""
+        for attempt, (started, ended) in worked.items():
+            first, last = datetime.fromisoformat(started), datetime.fromisoformat(ended)
+            known = self.spans.get((shard, attempt), (first, last))
+            self.spans[shard, attempt] = (min(first, known[0]), max(last, known[1]))
+
+    @property
+    def started(self) -> str | None:
+        """ISO time of the very first request."""
+        return _iso(min((first for first, _ in self.spans.values()), default=None))
+
+    @property
+    def ended(self) -> str | None:
+        """ISO time of the very last outcome."""
+        return _iso(max((last for _, last in self.spans.values()), default=None))
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds in which at least one shard was at work."""
+        total, until = 0.0, None
+        for first, last in sorted(self.spans.values()):
+            begin = first if until is None else max(first, until)
+            if last > begin:
+                total += (last - begin).total_seconds()
+            until = last if until is None else max(until, last)
+        return round(total, 3)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None

@@ -1,0 +1,99 @@
+"""`S3InventoryTrigger`: waits for an inventory delivery without a worker slot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_s3batch.core.errors import S3BatchError
+from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+from airflow_s3batch.triggers.delivery_look import delivery_url
+
+
+class S3InventoryTrigger(BaseTrigger):
+    """
+    Look for a delivery every *poll_interval_s* seconds; one event ends it.
+
+    The event is ``{"status": "found", "url": …}`` or ``{"status": "error", "message": …, "is_retryable": …}``.
+    boto3 blocks, so each look runs in a thread and the triggerer's loop goes on. Nothing has to be cancelled when
+    the task is killed: a look leaves nothing behind.
+
+    Args:
+        inventory: a delivery's ``manifest.json``, or the folder of an inventory configuration.
+        as_of: ISO 8601, or ``None``.
+        max_age_s: in seconds, or ``None``.
+        poll_interval_s: seconds between two looks.
+        aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
+    """
+
+    def __init__(
+        self,
+        *,
+        inventory: str,
+        as_of: str | None = None,
+        max_age_s: float | None = None,
+        poll_interval_s: float = 60.0,
+        aws_conn_id: str | None = DEFAULT_CONN_ID,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.inventory = inventory
+        self.as_of = as_of
+        self.max_age_s = max_age_s
+        self.poll_interval_s = poll_interval_s
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what makes an equal trigger in the triggerer."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "inventory": self.inventory,
+                "as_of": self.as_of,
+                "max_age_s": self.max_age_s,
+                "poll_interval_s": self.poll_interval_s,
+                "aws_conn_id": self.aws_conn_id,
+                "region_name": self.region_name,
+                "verify": self.verify,
+                "botocore_config": dict(self.botocore_config) if self.botocore_config else None,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until something is found or broken."""
+        try:
+            yield _event(status="found", url=await self._found())
+        except S3BatchError as error:
+            yield _event(status="error", message=str(error), is_retryable=error.is_retryable)
+
+    async def _found(self) -> str:
+        from asgiref.sync import sync_to_async
+
+        settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        # Connections come through the triggerer's own loop; only asgiref's threads know the way back to it.
+        storage = await sync_to_async(settings.storage)()
+        while True:
+            url = await asyncio.to_thread(
+                delivery_url,
+                storage,
+                self.inventory,
+                as_of=datetime.fromisoformat(self.as_of) if self.as_of else None,
+                max_age=None if self.max_age_s is None else timedelta(seconds=self.max_age_s),
+                log=self.log.info,
+            )
+            if url is not None:
+                return url
+            await asyncio.sleep(self.poll_interval_s)
+
+
+def _event(**payload: Any) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]

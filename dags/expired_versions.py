@@ -1,0 +1,32 @@
+"""Every month: delete noncurrent versions that are older than 90 days, if they are not suspiciously many."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import dag
+
+from airflow_s3batch import s3_batch_job
+from airflow_s3batch.operations import DeleteObject
+
+INVENTORY = "{{ var.value.get('s3batch_inventory', 's3://inventories/prod-lake/daily') }}"
+JOB_URL = "{{ var.value.get('s3batch_job_url', 's3://ops/s3batch') }}"
+MOST = "{{ var.value.get('s3batch_max_versions', 100_000) }}"
+# Every run has a run_after, whatever started it; not every run has a logical date.
+LIMIT = "{{ (dag_run.run_after - macros.timedelta(days=90)).strftime('%Y-%m-%d %H:%M:%S') }}"
+
+
+@dag(schedule="@monthly", start_date=datetime(2026, 1, 1), tags=["s3batch"])  # noqa: DTZ001 - Airflow takes it for UTC
+def expired_versions() -> None:
+    """Delete exactly the versions that the inventory names; current objects are never selected."""
+    s3_batch_job(
+        group_id="delete",
+        inventory=INVENTORY,
+        where=f"NOT is_latest AND NOT is_delete_marker AND last_modified_date < TIMESTAMP '{LIMIT}'",
+        operation=DeleteObject(),
+        job_url=JOB_URL,
+        max_objects=MOST,
+    )
+
+
+expired_versions()

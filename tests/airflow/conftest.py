@@ -1,0 +1,73 @@
+"""Dags run for real, task after task in this process, against a database of their own and a real S3 server."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if "S3BATCH_TEST_HOME" not in os.environ:
+    home = tempfile.mkdtemp(prefix="s3batch-airflow-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ.update(
+        S3BATCH_TEST_HOME=home,
+        AIRFLOW_HOME=home,
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__UNIT_TEST_MODE="True",
+        AIRFLOW__CORE__DAGS_FOLDER=f"{home}/dags",
+    )
+os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{os.environ['AIRFLOW_HOME']}/airflow.db"
+
+import pytest
+from dag_runs import DagFolder, database
+from lake import Lake
+
+from airflow_s3batch.testing import ServerMissingError, ministack, seaweedfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_s3batch.testing import Server
+
+
+@pytest.fixture(scope="session")
+def dags() -> DagFolder:
+    """A folder of Dags, and a database that knows them."""
+    home = Path(os.environ["AIRFLOW_HOME"])
+    database(home / "airflow.db")
+    return DagFolder(home / "dags")
+
+
+@pytest.fixture(scope="session")
+def signing_server() -> Iterator[Server]:
+    """SeaweedFS: checks signatures and conditions."""
+    try:
+        with seaweedfs() as server:
+            yield server
+    except ServerMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def lenient_server() -> Iterator[Server]:
+    """MiniStack: stores every key that S3 does."""
+    try:
+        with ministack() as server:
+            yield server
+    except ServerMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["seaweedfs", "ministack"])
+def lake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """New buckets on each of the servers, and the connection ``aws_default`` to it."""
+    name = {"seaweedfs": "signing_server", "ministack": "lenient_server"}[request.param]
+    server: Server = request.getfixturevalue(name)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", server.airflow_connection_uri())
+    lake = Lake(server)
+    monkeypatch.setenv("AIRFLOW_VAR_S3BATCH_INVENTORY", lake.inventory)
+    monkeypatch.setenv("AIRFLOW_VAR_S3BATCH_JOB_URL", lake.job_url)
+    return lake

@@ -1,0 +1,89 @@
+"""The examples run as they are, and do to the objects what they say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from dag_runs import DagFolder
+    from lake import Lake
+
+DAGS = Path(__file__).parents[2] / "dags"
+KEYS = ["analytics/a b.csv", "analytics/ü+%.csv", "web/c.csv"]
+
+pytestmark = pytest.mark.integration
+
+
+def test_compliance_tagging_tags_each_object_with_its_team(dags: DagFolder, lake: Lake) -> None:
+    """Only what is unencrypted is touched; what has vanished since is reported, not counted."""
+    rows = lake.put([*KEYS, "web/gone.csv", "web/encrypted.csv"])
+    rows["web/encrypted.csv"]["encryption_status"] = "SSE-S3"
+    lake.deliver(rows.values())
+    lake.client.delete_object(Bucket=lake.bucket, Key="web/gone.csv")
+    run = dags.run(DAGS / "compliance_tagging.py")
+    assert run.is_green, run.states
+    for key in KEYS:
+        assert lake.tags(key) == {"compliance": "unencrypted", "team": key.partition("/")[0]}
+    assert lake.tags("web/encrypted.csv") == {}
+    report = lake.report(run.xcom("tag.report")["report_url"])
+    assert sorted(report["key"]) == sorted([*KEYS, "web/gone.csv"])
+    assert report.set_index("key").loc["web/gone.csv", "error_code"] == "NoSuchKey"
+
+
+def test_weekly_encryption_encrypts_in_place(dags: DagFolder, lake: Lake) -> None:
+    """Bodies stay; an object that was overwritten since the inventory is left alone."""
+    rows = lake.put(KEYS)
+    lake.deliver(rows.values())
+    run = dags.run(DAGS / "weekly_encryption.py")
+    assert run.is_green, run.states
+    for key in KEYS:
+        shown = lake.client.get_object(Bucket=lake.bucket, Key=key)
+        assert shown["ServerSideEncryption"] == "AES256"
+        assert shown["Body"].read() == f"body of {key}".encode()
+
+
+def test_team_copy_copies_one_teams_objects(dags: DagFolder, lake: Lake) -> None:
+    """The run's parameters choose team and bucket."""
+    lake.deliver(lake.put(KEYS).values())
+    run = dags.run(DAGS / "team_copy.py", conf={"team": "analytics", "target_bucket": lake.target})
+    assert run.is_green, run.states
+    assert lake.keys(lake.target) == {"lake/analytics/a b.csv", "lake/analytics/ü+%.csv"}
+    assert lake.keys(lake.bucket) == set(KEYS)
+
+
+def test_expired_versions_deletes_only_old_noncurrent_versions(
+    dags: DagFolder, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard stops the job before anything is deleted; then the versions that the inventory names go."""
+    lake.client.put_bucket_versioning(Bucket=lake.bucket, VersioningConfiguration={"Status": "Enabled"})
+    for _ in range(3):
+        lake.put(["web/c.csv"])
+    versions = lake.client.list_object_versions(Bucket=lake.bucket)["Versions"]
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "key": version["Key"],
+            "version_id": version["VersionId"],
+            "is_latest": version["IsLatest"],
+            "is_delete_marker": False,
+            "size": version["Size"],
+            "e_tag": version["ETag"].strip('"'),
+            "last_modified_date": now if number == 2 else now - timedelta(days=91 + number),
+        }
+        for number, version in enumerate(sorted(versions, key=lambda version: not version["IsLatest"]))
+    ]
+    lake.deliver(rows)
+    monkeypatch.setenv("AIRFLOW_VAR_S3BATCH_MAX_VERSIONS", "0")
+    run = dags.run(DAGS / "expired_versions.py")
+    assert run.states["delete.manifest"] == "failed"
+    assert len(lake.client.list_object_versions(Bucket=lake.bucket)["Versions"]) == 3
+
+    monkeypatch.setenv("AIRFLOW_VAR_S3BATCH_MAX_VERSIONS", "5")
+    run = dags.run(DAGS / "expired_versions.py")
+    assert run.is_green, run.states
+    left = {version["VersionId"] for version in lake.client.list_object_versions(Bucket=lake.bucket)["Versions"]}
+    assert left == {rows[0]["version_id"], rows[2]["version_id"]}

@@ -1,0 +1,76 @@
+"""S3 servers and buckets for the tests of this folder."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_s3batch import testing
+from airflow_s3batch.testing.servers import Identity
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+READER = Identity("reader", "s3batch-reader", "s3batch-reader-secret", ("Read", "List"))
+"""May read and list everything and change nothing."""
+
+STRANGER = Identity("stranger", "s3batch-stranger", "s3batch-stranger-secret", ("Read:nowhere",))
+"""May do nothing with any bucket that a test makes."""
+
+BucketFactory = Callable[..., str]
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "integration" in item.path.parts:
+            item.add_marker(pytest.mark.integration)
+
+
+def _started(server: Callable[[], AbstractContextManager[testing.Server]]) -> Iterator[testing.Server]:
+    """Yield the running server; without its program the test is skipped, on CI it fails."""
+    try:
+        context = server()
+        running = context.__enter__()
+    except testing.ServerMissingError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    try:
+        yield running
+    finally:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[testing.Server]:
+    """A store that checks signatures; `as_identity` gives it as ``reader`` or ``stranger`` see it."""
+    yield from _started(lambda: testing.seaweedfs([READER, STRANGER]))
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[testing.Server]:
+    """A store that keeps any key."""
+    yield from _started(testing.ministack)
+
+
+@pytest.fixture(scope="session")
+def rclone() -> Iterator[testing.Server]:
+    """A store that overwrites objects when asked to tag them."""
+    yield from _started(testing.rclone)
+
+
+@pytest.fixture
+def bucket() -> BucketFactory:
+    """``bucket(server, "purpose", **create_bucket_arguments)`` makes a new bucket and returns its name."""
+
+    def make(server: testing.Server, purpose: str = "test", **arguments: Any) -> str:
+        name = f"{purpose}-{os.getpid()}-{next(_numbers)}"
+        server.client().create_bucket(Bucket=name, **arguments)
+        return name
+
+    return make

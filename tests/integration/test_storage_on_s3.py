@@ -1,0 +1,67 @@
+"""What goes wrong only with a real store: each is one sentence that names the place and the next step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_s3batch.core.errors import AccessError, InfrastructureError
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.storage import S3Storage
+
+if TYPE_CHECKING:
+    from airflow_s3batch.testing import Server
+
+    from .conftest import BucketFactory
+
+
+def test_a_store_that_refuses_names_the_file_and_the_code(seaweedfs: Server, bucket: BucketFactory) -> None:
+    url = S3Url(bucket(seaweedfs), "job.json")
+    S3Storage(seaweedfs.access()).write(url, b"{}")
+    stranger = S3Storage(seaweedfs.as_identity("stranger").access())
+    with pytest.raises(AccessError, match=f"can't read {url}: the store refuses with AccessDenied .* permissions"):
+        stranger.read(url)
+    with pytest.raises(AccessError, match=f"can't write {url}: the store refuses with AccessDenied"):
+        stranger.write(url, b"changed")
+    assert S3Storage(seaweedfs.access()).read(url) == b"{}"
+
+
+def test_reader_reads_and_lists_but_does_not_write(seaweedfs: Server, bucket: BucketFactory) -> None:
+    url = S3Url(bucket(seaweedfs), "job.json")
+    S3Storage(seaweedfs.access()).write(url, b"{}")
+    reader = S3Storage(seaweedfs.as_identity("reader").access())
+    assert reader.read(url) == b"{}"
+    assert [file.url for file in reader.list(url)] == [url]
+    with pytest.raises(AccessError, match="AccessDenied"):
+        reader.delete(url)
+    assert reader.read(url) == b"{}"
+
+
+def test_a_wrong_secret_is_refused(seaweedfs: Server, bucket: BucketFactory) -> None:
+    from dataclasses import replace
+
+    url = S3Url(bucket(seaweedfs), "a")
+    impostor = replace(seaweedfs, secret_key="wrong")
+    with pytest.raises(AccessError, match="SignatureDoesNotMatch"):
+        S3Storage(impostor.access()).write(url, b"")
+
+
+def test_a_missing_bucket_is_named(seaweedfs: Server) -> None:
+    storage = S3Storage(seaweedfs.access())
+    with pytest.raises(AccessError, match="bucket 'no-such-bucket' does not exist"):
+        list(storage.list(S3Url("no-such-bucket", "a")))
+
+
+def test_a_store_that_is_away_is_worth_a_retry() -> None:
+    from botocore.config import Config
+
+    from airflow_s3batch.testing.process import free_ports
+    from airflow_s3batch.testing.servers import Server
+
+    (port,) = free_ports(1)
+    away = Server(f"http://127.0.0.1:{port}", "a", "b", "us-east-1", 0, {})
+    storage = S3Storage(away.access(Config(retries={"total_max_attempts": 1})))
+    with pytest.raises(InfrastructureError, match="can't read s3://bucket/a") as caught:
+        storage.read(S3Url("bucket", "a"))
+    assert caught.value.is_retryable

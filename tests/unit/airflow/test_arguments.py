@@ -1,0 +1,143 @@
+"""Wrong arguments are told while the Dag is parsed, all at once; templates wait for the run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fakes import SetTag
+
+from airflow_s3batch import (
+    BatchOperationOperator,
+    BatchReportOperator,
+    InventoryToManifestOperator,
+    S3InventorySensor,
+    s3_batch_job,
+)
+from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.hooks.arguments import as_int, as_moment, is_template
+
+JOB: dict[str, Any] = {
+    "group_id": "job",
+    "inventory": "s3://inv/lake/daily",
+    "where": "size > 5",
+    "operation": SetTag("team"),
+    "job_url": "s3://ops/s3batch",
+}
+
+
+def manifest_operator(**changes: Any) -> InventoryToManifestOperator:
+    arguments = {name: JOB[name] for name in ("inventory", "where", "job_url")}
+    return InventoryToManifestOperator(task_id="manifest", **{**arguments, **changes})
+
+
+def test_literal_mistakes_are_told_together() -> None:
+    """One look shows all of them."""
+    with pytest.raises(ArgumentError) as caught:
+        manifest_operator(inventory="inv/lake", where=" ", job_url="ops", max_objects=-1, as_of="yesterday")
+    for part in ("inventory='inv/lake'", "an empty filter", "job_url='ops'", "max_objects=-1", "as_of='yesterday'"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"where": None}, "where=None is not a text"),
+        ({"columns": {"team": 1}}, "columns={'team': 1}"),
+        ({"columns": "team"}, "columns='team'"),
+        ({"max_age": 8}, "max_age=8 is not a timedelta"),
+        ({"max_shards": "9"}, "max_shards='9'"),
+        ({"max_objects": "many"}, "max_objects='many' is not a whole number"),
+        ({"min_objects": 5, "max_objects": 4}, "min_objects=5 is more than max_objects=4"),
+    ],
+)
+def test_each_wrong_value_is_a_sentence(changes: dict[str, Any], part: str) -> None:
+    """Never a TypeError from the depths."""
+    with pytest.raises(ArgumentError) as caught:
+        manifest_operator(**changes)
+    assert part in str(caught.value)
+
+
+def test_templates_are_left_to_the_run() -> None:
+    """What Jinja will make of a text is not judged before."""
+    operator = manifest_operator(where="{{ params.filter }}", max_objects="{{ params.most }}", as_of="{{ ts }}")
+    assert operator.where == "{{ params.filter }}"
+    with pytest.raises(ArgumentError, match="inventory='nonsense'"):
+        manifest_operator(where="{{ params.filter }}", inventory="nonsense")
+
+
+def test_partial_checks_the_operation_and_the_policy() -> None:
+    """Airflow makes the mapped operator only when it runs, which is too late to tell of a typing error."""
+    with pytest.raises(ArgumentError) as caught:
+        BatchOperationOperator.partial(task_id="run", operation="tag", failure_threshold=2, tolerate="NoSuchKey")
+    for part in ("operation='tag' is not an operation", "tolerate='NoSuchKey'"):
+        assert part in str(caught.value)
+    with pytest.raises(ArgumentError, match="failure_threshold=2"):
+        BatchOperationOperator.partial(task_id="run", operation=SetTag("t"), failure_threshold=2)
+    with pytest.raises(ArgumentError, match="operation=None"):
+        BatchOperationOperator.partial(task_id="run")
+
+
+def test_report_arguments() -> None:
+    """Notifiers are callables, the verdict's values are checked."""
+    with pytest.raises(ArgumentError) as caught:
+        BatchReportOperator(
+            task_id="report", manifest_task_id="m", operation_task_id="r", notifications=["slack"], allowed_failures=-1
+        )
+    assert "'slack' is not a notifier" in str(caught.value)
+    assert "allowed_failures=-1" in str(caught.value)
+
+
+def test_job_tells_wrong_names_and_values_in_one_error(dag: Any) -> None:
+    """A misspelt name is told with the name that was meant."""
+    with pytest.raises(ArgumentError) as caught:
+        s3_batch_job(**{**JOB, "where": "", "operation": None}, max_object=5, engine="lambda", failure_threshold=0)
+    for part in (
+        "s3_batch_job 'job': ",
+        "no argument 'max_object'; did you mean 'max_objects'?",
+        "engine='lambda' is unknown",
+        "an empty filter",
+        "operation=None",
+        "failure_threshold=0",
+    ):
+        assert part in str(caught.value)
+    assert not dag.task_dict
+
+
+@pytest.mark.usefixtures("dag")
+def test_managed_engine_is_announced_as_missing() -> None:
+    """The name is taken, the engine is not there yet."""
+    with pytest.raises(ArgumentError, match=r"engine='managed' .* is not in this version; use engine='worker'"):
+        s3_batch_job(**JOB, engine="managed")
+
+
+def test_sensor_arguments() -> None:
+    """The same checks as for the manifest."""
+    with pytest.raises(ArgumentError) as caught:
+        S3InventorySensor(task_id="s", inventory="nonsense", max_age=timedelta(0), as_of="soon")
+    for part in ("inventory='nonsense'", "max_age=", "as_of='soon'"):
+        assert part in str(caught.value)
+
+
+def test_rendered_numbers_and_moments() -> None:
+    """Templates give texts; these become values, or a sentence."""
+    assert as_int("n", "12") == 12
+    assert as_int("n", "None") is None
+    assert as_int("n", None) is None
+    for wrong in ("1.5", 1.5, "x", True):
+        with pytest.raises(ArgumentError, match="n="):
+            as_int("n", wrong)
+    assert as_moment("t", "2026-11-01") == datetime(2026, 11, 1, tzinfo=UTC)
+    assert as_moment("t", "2026-11-01T10:00:00+02:00") == datetime(2026, 11, 1, 8, tzinfo=UTC)
+    assert as_moment("t", "") is None
+
+
+def test_outputs_of_other_tasks_are_templates(dag: Any) -> None:
+    """An XComArg is known only when the task runs."""
+    sensor = S3InventorySensor(task_id="s", inventory="s3://inv/lake")
+    assert is_template(sensor.output)
+    assert is_template({"a": ["{{ x }}"]})
+    assert not is_template({"a": ["x"]})
+    manifest_operator(inventory=sensor.output)
+    assert dag.get_task("manifest").upstream_task_ids == {"s"}

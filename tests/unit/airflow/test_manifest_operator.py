@@ -1,0 +1,122 @@
+"""The manifest operator: what it asks of the planner, and what it returns."""
+
+from __future__ import annotations
+
+import sys
+import types
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import TaskInstance
+
+from airflow_s3batch import InventoryToManifestOperator
+from airflow_s3batch.core.errors import SelectionError
+from airflow_s3batch.core.identity import job_id
+from airflow_s3batch.core.manifest import Manifest, ShardFile
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.hooks.airflow_names import AirflowFailException, conf
+
+if TYPE_CHECKING:
+    from airflow_s3batch.testing import MemoryStorage
+
+
+@pytest.fixture
+def planner(monkeypatch: pytest.MonkeyPatch, storage: MemoryStorage) -> dict[str, Any]:
+    """A planner that keeps what it was asked and publishes two shards."""
+    asked: dict[str, Any] = {"error": None}
+
+    def publish_manifest(store: Any, job_url: S3Url, name: str, selection: Any, **more: Any) -> Manifest:
+        if asked["error"]:
+            raise asked["error"]
+        assert store is storage
+        asked.update(job_url=job_url, name=name, selection=selection, **more)
+        shards = tuple(ShardFile(n, f"shard-{n}", 10, 100, 5, "00") for n in range(2))
+        return Manifest(job_url / name, 20, 200, 10, (), shards, "f")
+
+    module = types.ModuleType("airflow_s3batch.inventory.publish")
+    module.publish_manifest = publish_manifest  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return asked
+
+
+def operator(**arguments: Any) -> InventoryToManifestOperator:
+    defaults = {"task_id": "manifest", "inventory": "s3://inv/lake", "where": "size > 5", "job_url": "s3://ops/s3batch"}
+    return InventoryToManifestOperator(**{**defaults, **arguments})
+
+
+def execute(task: InventoryToManifestOperator, ti: TaskInstance, **context: Any) -> Any:
+    return type(task).execute.__wrapped__(task, {"ti": ti, **context})
+
+
+def test_returns_one_small_descriptor_per_shard(planner: dict[str, Any]) -> None:
+    """That is what ``expand`` maps over; the totals go beside it."""
+    ti = TaskInstance(task_id="manifest")
+    shards = execute(operator(), ti)
+    job = "s3://ops/s3batch/" + job_id("tagging", "manual__1", "manifest", -1)
+    assert shards == [{"job": job, "shard": 0, "rows": 10}, {"job": job, "shard": 1, "rows": 10}]
+    assert ti.xcoms["manifest", "manifest"] == {
+        "job": job,
+        "rows": 20,
+        "bytes": 200,
+        "shards": 2,
+        "source": "s3://inv/lake",
+    }
+
+
+def test_rendered_texts_become_values(planner: dict[str, Any]) -> None:
+    """Numbers and moments may come out of Jinja."""
+    task = operator(
+        max_objects="{{ params.most }}", as_of="{{ params.when }}", columns={"team": "{{ params.team }}"},
+        max_age=timedelta(days=8),
+    )
+    task.render_template_fields({"params": {"most": 7, "when": "2026-11-01", "team": "split_part(key, '/', 1)"}})
+    execute(task, TaskInstance())
+    selection = planner["selection"]
+    assert selection.max_objects == 7
+    assert selection.as_of == datetime(2026, 11, 1, tzinfo=UTC)
+    assert selection.columns == {"team": "split_part(key, '/', 1)"}
+    assert selection.max_age == timedelta(days=8)
+
+
+@pytest.mark.usefixtures("planner")
+def test_rendered_nonsense_fails_without_retries() -> None:
+    """The checks of the parse are made again."""
+    task = operator(where="{{ nothing }}", max_objects="{{ nothing }}x")
+    task.where, task.max_objects = "", "x"
+    with pytest.raises(AirflowFailException, match="max_objects='x' is not a whole number"):
+        execute(task, TaskInstance())
+    task.max_objects = None
+    with pytest.raises(AirflowFailException, match="an empty filter would select every object"):
+        execute(task, TaskInstance())
+
+
+def test_never_more_shards_than_airflow_can_map(planner: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow refuses longer lists, so the planner is told its limit."""
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "12")
+    execute(operator(max_shards=500), TaskInstance())
+    assert conf.getint("core", "max_map_length") == 12
+    assert planner["selection"].max_shards == 12
+    execute(operator(max_shards=3), TaskInstance())
+    assert planner["selection"].max_shards == 3
+
+
+def test_runs_without_a_logical_date(planner: dict[str, Any]) -> None:
+    """Asset-triggered and some manual runs have none."""
+    execute(operator(), TaskInstance())
+    assert planner["about"]["logical_date"] is None
+    execute(operator(), TaskInstance(), logical_date=datetime(2026, 11, 1, tzinfo=UTC))
+    assert planner["about"]["logical_date"] == "2026-11-01T00:00:00+00:00"
+
+
+def test_mapped_manifest_tasks_make_jobs_of_their_own(planner: dict[str, Any]) -> None:
+    """The map index is part of the job's name."""
+    execute(operator(), TaskInstance(map_index=4))
+    assert planner["name"] == job_id("tagging", "manual__1", "job.report", 4)
+
+
+def test_guards_fail_without_retries(planner: dict[str, Any]) -> None:
+    """More objects than allowed stay more on the next try."""
+    planner["error"] = SelectionError("9 objects match, max_objects=5")
+    with pytest.raises(AirflowFailException, match="9 objects match"):
+        execute(operator(), TaskInstance())

@@ -1,0 +1,166 @@
+"""Operations as template fields: rendered, shown, serialized."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from fakes import SetTag
+
+from airflow_s3batch import BatchOperationOperator, Column, InventoryToManifestOperator, s3_batch_job
+from airflow_s3batch.hooks.airflow_names import AirflowFailException
+from airflow_s3batch.operators.batch_operation import MAP_INDEX_TEMPLATE
+
+SHARD = {"job": "s3://ops/s3batch/job-1", "shard": 3, "rows": 50_000}
+
+
+def serialized(dag: Any) -> dict[str, Any]:
+    """Return the Dag as Airflow keeps it, having read it back once."""
+    try:
+        from airflow.serialization.serialized_objects import DagSerialization as Serialization
+    except ImportError:  # Airflow 3.1
+        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
+
+    document: dict[str, Any] = json.loads(json.dumps(Serialization.to_dict(dag)))
+    Serialization.from_dict(document)
+    return document
+
+
+def test_operation_is_rendered_into_a_copy() -> None:
+    """Operations are frozen; what the Dag declares stays as it is."""
+    declared = SetTag("team", {"run": "{{ run_id }}", "who": Column("team")})
+    task = BatchOperationOperator(task_id="run", operation=declared, shard=SHARD)
+    task.render_template_fields({"run_id": "manual__1"})
+    assert task.operation == SetTag("team", {"run": "manual__1", "who": Column("team")})
+    assert declared.value["run"] == "{{ run_id }}"
+
+
+def test_operation_that_is_wrong_once_rendered_fails_without_retries() -> None:
+    """Another attempt would render the same."""
+    task = BatchOperationOperator(task_id="run", operation=SetTag("{{ nothing }}"), shard=SHARD)
+    with pytest.raises(AirflowFailException, match="key='' is empty"):
+        task.render_template_fields({"nothing": ""})
+
+
+def test_literal_braces_of_an_operation_without_templates_are_left_alone() -> None:
+    """Only texts with Jinja go through Jinja."""
+    task = BatchOperationOperator(task_id="run", operation=SetTag("a{#b", "100 %}"), shard=SHARD)
+    task.render_template_fields({})
+    assert task.operation.key == "a{#b"
+
+
+def test_serialized_dag_shows_the_operation(dag: Any, operation: SetTag) -> None:
+    """The UI and Dag versions see the declaration, in plain JSON."""
+    BatchOperationOperator(task_id="run", operation=operation, shard=SHARD)
+    text = json.dumps(serialized(dag))
+    assert '"operation": "SetTag"' in text
+
+
+def test_mapped_job_survives_serialization(dag: Any, operation: SetTag) -> None:
+    """Scheduler and API server work from the serialized Dag."""
+    s3_batch_job("job", inventory="s3://inv/lake", where="TRUE", operation=operation, job_url="s3://ops/s3batch")
+    text = json.dumps(serialized(dag))
+    assert "SetTag" in text
+    assert " at 0x" not in text
+
+
+DETERMINISM = """
+import json, sys
+sys.path.insert(0, {here!r})
+from airflow.sdk import DAG
+from airflow_s3batch import s3_batch_job
+from fakes import SetTag
+from test_rendering import serialized
+with DAG("d", schedule=None) as dag:
+    s3_batch_job("job", inventory="s3://inv/lake", where="TRUE", operation=SetTag("k", {{"b": "1", "a": "2"}}),
+        job_url="s3://ops/x", tolerate={{"NoSuchKey", "AccessDenied", "SlowDown", "InvalidRequest"}})
+document = serialized(dag)
+print(json.dumps(document["dag"]["tasks"], sort_keys=True))
+"""
+
+
+def test_two_parses_serialize_alike() -> None:
+    """Hash seeds differ between processes; a Dag must not get a new version from each parse."""
+    script = DETERMINISM.format(here=os.path.dirname(__file__))
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout.splitlines()[-1]
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+@pytest.mark.parametrize(
+    ("dag_defaults", "explicit", "expected"),
+    [({}, {}, 3), ({"retries": 1}, {}, 1), ({"retries": 1}, {"retries": 5}, 5), ({"retries": 0}, {}, 0)],
+)
+def test_retries_are_three_unless_somebody_says_otherwise(
+    dag_defaults: dict[str, Any], explicit: dict[str, Any], expected: int
+) -> None:
+    """Explicit argument, then default_args, then ours; mapped or not."""
+    from airflow.sdk import DAG
+
+    with DAG("d", schedule=None, default_args=dag_defaults):
+        manifest = InventoryToManifestOperator(
+            task_id="manifest", inventory="s3://inv/lake", where="TRUE", job_url="s3://ops/x"
+        )
+        mapped = BatchOperationOperator.partial(task_id="run", operation=SetTag("k"), **explicit).expand(
+            shard=manifest.output
+        )
+        plain = BatchOperationOperator(task_id="one", operation=SetTag("k"), shard=SHARD, **explicit)
+    assert mapped.retries == expected
+    assert plain.retries == expected
+
+
+def test_task_groups_default_args_count_too() -> None:
+    """``s3_batch_job(default_args=…)`` reaches the mapped task."""
+    from airflow.sdk import DAG
+
+    with DAG("d", schedule=None) as dag:
+        s3_batch_job(
+            "job",
+            inventory="s3://inv/lake",
+            where="TRUE",
+            operation=SetTag("k"),
+            job_url="s3://ops/x",
+            default_args={"retries": 7, "owner": "lake"},
+            pool="s3",
+            max_active_tis_per_dagrun=4,
+        )
+    run = dag.get_task("job.run")
+    assert (run.retries, run.owner, run.pool, run.max_active_tis_per_dagrun) == (7, "lake", "s3", 4)
+    assert dag.get_task("job.report").retries == 7
+
+
+def test_grid_label_says_shard_and_size(dag: Any) -> None:
+    """Mapped instances are told apart by what they work on."""
+    task = BatchOperationOperator(task_id="run", operation=SetTag("k"), shard=SHARD)
+    label = dag.get_template_env().from_string(MAP_INDEX_TEMPLATE).render(task=task)
+    assert label == "shard 3 · 50,000 objects"
+    manifest = InventoryToManifestOperator(
+        task_id="manifest", inventory="s3://inv/lake", where="TRUE", job_url="s3://ops/x"
+    )
+    mapped = BatchOperationOperator.partial(task_id="mapped", operation=SetTag("k")).expand(shard=manifest.output)
+    assert mapped.map_index_template == MAP_INDEX_TEMPLATE
+
+
+def test_job_is_manifest_run_report(dag: Any) -> None:
+    """Three tasks in a group; the report runs whatever happened."""
+    from airflow.sdk import TaskGroup, TriggerRule
+
+    group = s3_batch_job("job", inventory="s3://inv/lake", where="TRUE", operation=SetTag("k"), job_url="s3://ops/x")
+    assert isinstance(group, TaskGroup)
+    assert set(dag.task_dict) == {"job.manifest", "job.run", "job.report"}
+    assert dag.get_task("job.report").upstream_task_ids == {"job.run"}
+    assert dag.get_task("job.report").trigger_rule == TriggerRule.ALL_DONE
+    assert dag.get_task("job.report").manifest_task_id == "job.manifest"
+    assert dag.get_task("job.report").operation_task_id == "job.run"

@@ -1,0 +1,40 @@
+"""An empty store, and publishing into it with everything by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from deliveries import JOBS, NOW, PREFIX
+
+from airflow_s3batch.core.manifest import Manifest
+from airflow_s3batch.inventory.duck import open_locked
+from airflow_s3batch.inventory.publish import publish_manifest
+from airflow_s3batch.inventory.selection import Selection
+from airflow_s3batch.testing.storage import MemoryStorage
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+def publish(storage: MemoryStorage) -> Callable[..., Manifest]:
+    """Publish with everything by default: ``publish(where=…, resume=…)``."""
+
+    def call(where: str = "TRUE", *, inventory: str = PREFIX, job_id: str = "job", **more: Any) -> Manifest:
+        options = {name: more.pop(name) for name in ("resume", "now", "log", "batch_bytes") if name in more}
+        selection = Selection(inventory, where, **more)
+        return publish_manifest(storage, JOBS, job_id, selection, **{"now": NOW, "threads": 2, **options})
+
+    return call
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_locked(tmp_path, threads=1) as connection:
+        yield connection

@@ -1,0 +1,126 @@
+"""Which delivery is found, and what is said where there is none."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+
+from airflow_s3batch.core.errors import InventoryError
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.inventory.delivery import Delivery, find_delivery, newest_delivery
+from airflow_s3batch.testing.storage import MemoryStorage
+from deliveries import NOW, PREFIX, deliver, objects
+
+
+def find(storage: MemoryStorage, inventory: str = PREFIX, **more: dt.datetime | dt.timedelta) -> Delivery:
+    return find_delivery(storage, S3Url.parse(inventory), now=NOW, **more)  # type: ignore[arg-type]
+
+
+def checksum_of(manifest: S3Url) -> S3Url:
+    return S3Url(manifest.bucket, manifest.key.replace("manifest.json", "manifest.checksum"))
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_prefix_stands_for_its_newest_delivery(storage: MemoryStorage, slash: str) -> None:
+    deliver(storage, objects(3), days_ago=8)
+    newest = deliver(storage, objects(4), days_ago=1)
+    found = find(storage, PREFIX + slash)
+    assert found.url == newest
+    assert found.created == NOW - dt.timedelta(days=1)
+    assert (found.source_bucket, found.bucket, found.file_format) == ("lake", "inventories", "CSV")
+    assert found.columns == ("bucket", "key", "size", "e_tag", "storage_class", "encryption_status")
+    assert not found.is_versioned
+    assert [storage.read(S3Url(found.bucket, file.key)) is not None for file in found.files] == [True, True]
+
+
+def test_a_manifest_or_its_folder_can_be_named_directly(storage: MemoryStorage) -> None:
+    older = deliver(storage, objects(3), days_ago=8)
+    deliver(storage, objects(3), days_ago=1)
+    assert find(storage, str(older)).url == older
+    assert find(storage, str(older).removesuffix("manifest.json")).url == older
+
+
+@pytest.mark.parametrize("damage", ["missing", "wrong"])
+def test_an_incomplete_newest_delivery_is_passed_over(storage: MemoryStorage, damage: str) -> None:
+    older = deliver(storage, objects(3), days_ago=8)
+    checksum = checksum_of(deliver(storage, objects(3), days_ago=1))
+    if damage == "missing":
+        storage.delete(checksum)
+    else:
+        storage.write(checksum, b"0" * 32)
+    assert find(storage).url == older
+
+
+def test_a_direct_manifest_without_checksum_is_not_complete(storage: MemoryStorage) -> None:
+    url = deliver(storage, objects(3))
+    storage.delete(checksum_of(url))
+    with pytest.raises(InventoryError, match=r"manifest\.checksum: .* not complete"):
+        find(storage, str(url))
+    assert newest_delivery(storage, url, now=NOW) is None
+
+
+def test_a_direct_manifest_with_a_wrong_checksum_is_damaged(storage: MemoryStorage) -> None:
+    url = deliver(storage, objects(3))
+    storage.write(checksum_of(url), b"0" * 32)
+    for look in (find_delivery, newest_delivery):
+        with pytest.raises(InventoryError, match=r"MD5 is [0-9a-f]{32}, but manifest\.checksum says '0{32}'"):
+            look(storage, url, now=NOW)
+
+
+def test_as_of_takes_the_newest_that_is_not_newer(storage: MemoryStorage) -> None:
+    older = deliver(storage, objects(3), days_ago=8)
+    deliver(storage, objects(3), days_ago=1)
+    assert find(storage, as_of=NOW - dt.timedelta(days=8)).url == older
+    with pytest.raises(InventoryError, match="the oldest of 2 deliveries is 2026-11-14T12-00Z, after as_of=2026-11-13"):
+        find(storage, as_of=NOW - dt.timedelta(days=9))
+
+
+def test_max_age_refuses_what_is_older(storage: MemoryStorage) -> None:
+    url = deliver(storage, objects(3), days_ago=8)
+    assert find(storage, max_age=dt.timedelta(days=8)).url == url
+    with pytest.raises(InventoryError, match="of 2026-11-14 12:00 UTC, older than max_age=7 days"):
+        find(storage, max_age=dt.timedelta(days=7))
+    assert newest_delivery(storage, S3Url.parse(PREFIX), max_age=dt.timedelta(days=7), now=NOW) is None
+
+
+@pytest.mark.parametrize("above", ["s3://inventories/all/lake", "s3://inventories/all/", "s3://inventories"])
+def test_a_prefix_above_the_configuration_is_told_where_the_deliveries_are(storage: MemoryStorage, above: str) -> None:
+    deliver(storage, objects(3))
+    with pytest.raises(InventoryError, match=f"inventory='{PREFIX}'"):
+        find(storage, above)
+
+
+def test_a_prefix_without_anything_says_so(storage: MemoryStorage) -> None:
+    with pytest.raises(InventoryError, match="no inventory delivery .* was found; nothing is there"):
+        find(storage)
+    storage.write(S3Url.parse(PREFIX) / "hive/dt=1/symlink.txt", b"")
+    with pytest.raises(InventoryError, match="it has the folders hive"):
+        find(storage)
+    assert newest_delivery(storage, S3Url.parse(PREFIX), now=NOW) is None
+
+
+def test_a_missing_manifest_is_one_sentence(storage: MemoryStorage) -> None:
+    with pytest.raises(InventoryError, match=r"s3://inventories/x/manifest\.json: there is no such object"):
+        find(storage, "s3://inventories/x/manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fileFormat": "Avro"}, "fileFormat is 'Avro'; this version reads CSV, ORC, Parquet"),
+        ({"fileSchema": "Bucket, Size"}, "fileSchema has no 'Key'; it has 'Bucket, Size'"),
+        ({"files": [{"key": "x"}]}, r"not the manifest\.json of an S3 Inventory"),
+        ({"creationTimestamp": "soon"}, r"not the manifest\.json of an S3 Inventory"),
+    ],
+)
+def test_a_manifest_of_another_kind_is_refused(storage: MemoryStorage, change: dict[str, object], message: str) -> None:
+    import hashlib
+
+    url = deliver(storage, objects(3))
+    body = json.dumps(json.loads(storage.files[url]) | change).encode()
+    storage.write(url, body)
+    storage.write(checksum_of(url), hashlib.md5(body).hexdigest().encode())
+    with pytest.raises(InventoryError, match=message):
+        find(storage)

@@ -1,0 +1,213 @@
+"""The report's files: AWS's layout, failed.csv, summary.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+from report_jobs import DENIED, GONE, JOB, OK, OPERATION, TASK, Job, objects
+
+from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.reports import JobSummary, build_report
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+REPORT = JOB / "report"
+
+
+def build(job: Job, **how: object) -> JobSummary:
+    return build_report(job.storage, JOB, TASK, now=NOW, **how)  # type: ignore[arg-type]
+
+
+def worked_on(rows: list[S3Object], outcomes: dict[int, Outcome], **how: int) -> Job:
+    """Return a job of one range whose outcomes are *outcomes*, and OK for the other rows."""
+    job = Job(rows, shard_rows=len(rows), range_rows=len(rows))
+    job.open()
+    job.commit({n: outcomes.get(n, OK) for n in range(len(rows))}, **how)
+    return job
+
+
+def test_manifest_is_as_aws_writes_it() -> None:
+    job = worked_on(objects(3), {1: DENIED})
+    build(job)
+    body = job.storage.files[REPORT / "manifest.json"]
+    document = json.loads(body)
+    assert document["ReportCreationDate"] == "2026-11-22T12:00:00.123Z"
+    assert [result["TaskExecutionStatus"] for result in document["Results"]] == ["succeeded", "failed"]
+    assert job.storage.files[REPORT / "manifest.json.md5"].decode() == hashlib.md5(body).hexdigest()
+
+
+def test_rewritten_result_files_are_named_as_aws_names_its_own() -> None:
+    job = Job(objects(3))
+    build(job)
+    (result,) = json.loads(job.storage.files[REPORT / "manifest.json"])["Results"]
+    assert re.fullmatch(re.escape(f"{REPORT.key}/results/") + r"[0-9a-f]{40}\.csv", result["Key"])
+
+
+def test_manifest_is_the_last_file_written() -> None:
+    job = worked_on(objects(3), {1: DENIED})
+    written = []
+    job.storage.before = lambda verb, url: written.append(url) if verb in ("write", "upload", "delete") else None
+    build(job)
+    assert written[-1] == REPORT / "manifest.json"
+    assert {url.key.rpartition("/")[2] for url in written} == {
+        "failed.csv",
+        "summary.json",
+        "report.html",
+        "manifest.json.md5",
+        "manifest.json",
+    }
+
+
+@pytest.mark.parametrize(
+    ("versions", "text"),
+    [
+        ((None, None), "lake,a%20b/%2B.csv\nlake,c%0Ad\n"),
+        (("null", "v2"), "lake,a%20b/%2B.csv,null\nlake,c%0Ad,v2\n"),
+        (("v1", None), "lake,a%20b/%2B.csv,v1\nlake,c%0Ad,\n"),
+    ],
+)
+def test_failed_csv_is_a_manifest_with_versions_for_all_rows_or_for_none(
+    versions: tuple[str | None, str | None], text: str
+) -> None:
+    rows = [
+        S3Object("lake", "a b/+.csv", versions[0]),
+        S3Object("lake", "c\nd", versions[1]),
+        S3Object("lake", "ok", "v3"),
+    ]
+    job = worked_on(rows, {0: DENIED, 1: Outcome(400, "InvalidRequest", "no, not\nso")})
+    summary = build(job)
+    assert job.storage.files[REPORT / "failed.csv"].decode() == text
+    assert summary.failed_url == f"{REPORT}/failed.csv"
+
+
+def test_stale_failed_csv_is_gone_once_nothing_fails() -> None:
+    job = worked_on(objects(3), {1: DENIED})
+    build(job)
+    job.commit({1: OK}, attempt=2)
+    summary = build(job)
+    assert REPORT / "failed.csv" not in job.storage.files
+    assert (summary.failed_url, summary.is_green) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "policy", "arguments", "is_green"),
+    [
+        ({0: GONE}, {"tolerate": ["NoSuchKey"], "allowed_failures": 0}, {}, True),
+        ({0: GONE}, {"tolerate": [], "allowed_failures": 0}, {}, False),
+        ({0: GONE}, {"tolerate": [], "allowed_failures": 0}, {"tolerate": {"NoSuchKey"}}, True),
+        ({0: GONE}, {"tolerate": ["NoSuchKey"], "allowed_failures": 0}, {"tolerate": set()}, False),
+        ({0: DENIED}, {"tolerate": [], "allowed_failures": 1}, {}, True),
+        ({0: DENIED}, {"tolerate": [], "allowed_failures": 1}, {"allowed_failures": 0}, False),
+        ({0: DENIED, 1: DENIED}, {"tolerate": [], "allowed_failures": 1}, {}, False),
+        ({0: DENIED}, {"tolerate": [], "allowed_failures": 0.1}, {}, True),
+        ({0: DENIED, 1: DENIED}, {"tolerate": [], "allowed_failures": 0.1}, {}, False),
+        ({0: GONE}, {}, {}, True),
+        ({0: DENIED}, {}, {}, False),
+    ],
+)
+def test_run_is_green_only_if_no_more_failed_than_allowed(
+    outcomes: dict[int, Outcome], policy: dict[str, object], arguments: dict[str, object], is_green: bool
+) -> None:
+    job = worked_on(objects(10), outcomes)
+    job.open(policy=policy)
+    assert build(job, **arguments).is_green is is_green
+
+
+def test_negative_allowance_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="allowed_failures=-1"):
+        build(worked_on(objects(1), {}), allowed_failures=-1)
+
+
+def test_sentence_says_what_how_many_the_first_and_the_next_step() -> None:
+    job = worked_on(objects(1200), {5: DENIED, 6: DENIED, 7: GONE})
+    assert build(job, tolerate=()).sentence() == (
+        "put_object_tagging: 3 of 1,200 objects failed (AccessDenied 2, NoSuchKey 1). "
+        "First: s3://lake/a/0005.csv (AccessDenied).\n"
+        f"The failed objects are listed in {REPORT}/failed.csv; "
+        "fix the cause and clear the failed tasks to run only these again."
+    )
+
+
+def test_sentence_names_the_failure_that_counts_and_what_is_tolerated() -> None:
+    job = worked_on(objects(10), {1: GONE, 2: GONE, 3: DENIED})
+    first, _ = build(job).sentence().split("\n")
+    assert first == (
+        "put_object_tagging: 3 of 10 objects failed (NoSuchKey 2, AccessDenied 1); 1 count, 0 are allowed. "
+        "First: s3://lake/a/0003.csv (AccessDenied)."
+    )
+
+
+def test_sentence_of_a_green_job_asks_for_nothing() -> None:
+    text = build(worked_on(objects(10), {1: GONE, 2: DENIED}), allowed_failures=0.25).sentence()
+    assert text == (
+        "put_object_tagging: 2 of 10 objects failed (AccessDenied 1, NoSuchKey 1); 1 count, 2 are allowed. "
+        "First: s3://lake/a/0002.csv (AccessDenied).\n"
+        f"The failed objects are listed in {REPORT}/failed.csv."
+    )
+
+
+def test_sentence_of_a_clean_job_is_short() -> None:
+    assert build(worked_on(objects(10), {})).sentence() == "put_object_tagging: all 10 objects succeeded."
+
+
+def test_requests_of_all_attempts_add_up_and_pauses_between_them_do_not() -> None:
+    job = Job(objects(20), shard_rows=10)
+    job.open()
+    every = dict.fromkeys(range(10), OK)
+    times = [("10:00:00.000Z", "10:00:10.000Z"), ("10:00:05.000Z", "10:00:20.500Z"), ("15:00:00.000Z", "15:00:04.000Z")]
+    for shard, attempt, (started, ended) in zip((0, 1, 1), (1, 1, 2), times, strict=True):
+        job.commit(every, shard=shard, attempt=attempt, started=f"2026-11-22T{started}", ended=f"2026-11-22T{ended}")
+        job.finish(shard, attempt, requests=300)
+    summary = build(job)
+    assert (summary.requests, summary.retries, summary.slow_downs) == (900, 90, 9)
+    assert (summary.started, summary.ended) == ("2026-11-22T10:00:00.000Z", "2026-11-22T15:00:04.000Z")
+    assert summary.duration_s == 24.5
+    assert summary.rate == 0.8
+
+
+def test_summary_json_holds_counts_verdict_and_origin() -> None:
+    job = worked_on(objects(10), {3: DENIED})
+    selection = {"inventory": "s3://inv/daily", "where": "TRUE"}
+    source = {"manifest": "s3://inv/daily/manifest.json"}
+    document = {
+        "selection": selection,
+        "source": source,
+        "about": {"dag_id": "d", "try_number": 1},
+    }
+    job.storage.write(job.layout.job, json.dumps(document).encode())
+    summary = build(job, about={"try_number": 2})
+    data = json.loads(job.storage.files[REPORT / "summary.json"])
+    assert data == json.loads(json.dumps(summary.to_json()))
+    expected = {
+        "format": "airflow-s3batch-summary/1",
+        "objects": 10,
+        "succeeded": 9,
+        "failed": 1,
+        "counted_failures": 1,
+        "not_attempted": 0,
+        "is_green": False,
+        "codes": {"AccessDenied": 1},
+        "operation": OPERATION,
+        "tolerate": ["NoSuchKey", "NoSuchVersion"],
+        "selection": selection,
+        "source": source,
+        "about": {"dag_id": "d", "try_number": 2},
+        "report_url": f"{REPORT}/manifest.json",
+    }
+    assert {name: data[name] for name in expected} == expected
+
+
+def test_same_outcomes_have_the_same_fingerprint_and_other_outcomes_another() -> None:
+    job = worked_on(objects(10), {3: DENIED})
+    first = build(job)
+    files = dict(job.storage.files)
+    again = build_report(job.storage, JOB, TASK, now=datetime(2027, 1, 1, tzinfo=UTC))
+    assert again.fingerprint == first.fingerprint
+    assert set(job.storage.files) == set(files)
+    job.commit({3: OK}, attempt=2)
+    assert build(job).fingerprint != first.fingerprint
