@@ -54,8 +54,8 @@ format: .venv/made
 
 test: test-unit test-integration test-airflow test-e2e test-lowest
 
-# $(call pytest,ENVIRONMENT,FOLDERS,OPTIONS) runs the tests of those FOLDERS that exist.
-pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(wildcard $(2)) $(3) $(PYTEST_OPTIONS)
+# $(call pytest,ENVIRONMENT,FOLDERS,OPTIONS) runs the tests of FOLDERS.
+pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(2) $(3) $(PYTEST_OPTIONS)
 
 test-unit: env
 	$(call pytest,.venv,tests/unit)
@@ -67,13 +67,13 @@ test-airflow: env
 	$(call pytest,.venv,tests/airflow,-m "not e2e")
 
 test-e2e: env
-	$(call pytest,.venv,tests/airflow tests/e2e,-m e2e)
+	$(call pytest,.venv,tests,-m e2e)
 
 test-lowest: env .venv-lowest/made
 	$(call pytest,.venv-lowest,tests/unit tests/airflow,-m "not e2e")
 
 bench: env
-	for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script"; done
+	$(BIN)/python -m benchmarks.client_cpu
 
 demo: env
 	$(BIN)/python -m demo

@@ -12,8 +12,8 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow_s3batch.testing import write_inventory
 
 LAKE = "prod-lake"
-BUCKETS = (LAKE, "inventories", "ops")
-TEAMS = ("payments", "search", "growth")
+BUCKETS = (LAKE, "inventories", "ops", "analytics-archive")
+TEAMS = ("analytics", "payments", "search")
 OBJECTS = 1_000
 
 

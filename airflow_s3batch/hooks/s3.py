@@ -94,15 +94,20 @@ class StoreSettings:
 
     def storage(self) -> Storage:
         """Return the store as a place for files."""
-        from airflow_s3batch.engine.storage import S3Storage
-
-        return S3Storage(self.access())
+        return storage_on(self.access())
 
     def with_connection(self, aws_conn_id: str | None) -> StoreSettings:
         """Return the settings of connection *aws_conn_id*, overrides left out; ``None`` returns these unchanged."""
         if aws_conn_id is None or aws_conn_id == self.aws_conn_id:
             return self
         return replace(self, aws_conn_id=aws_conn_id, region_name=None, verify=None, botocore_config=None)
+
+
+def storage_on(access: S3Access) -> Storage:
+    """Return the store behind *access* as a place for files."""
+    from airflow_s3batch.engine.storage import S3Storage
+
+    return S3Storage(access)
 
 
 def _connection_error(conn_id: str | None, error: Exception) -> S3BatchError:

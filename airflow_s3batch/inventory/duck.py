@@ -50,12 +50,12 @@ def open_locked(folder: Path, *, memory_limit: str = "1GB", threads: int | None 
         "enable_external_access": "false",
         "lock_configuration": "true",
     }
-    try:
-        for name, value in settings.items():
+    for name, value in settings.items():
+        try:
             connection.execute(f"SET {name} = {value}")
-    except duckdb.Error as error:
-        connection.close()
-        raise ManifestError(f"DuckDB can't be set up: {one_line(error)}") from None
+        except duckdb.Error as error:
+            connection.close()
+            raise ManifestError(f"DuckDB can't be set up with {name} = {value}: {one_line(error)}") from None
     return connection
 
 

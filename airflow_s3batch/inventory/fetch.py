@@ -47,7 +47,7 @@ def fetch_batches(
 
         try:
             ahead = start(batches[0]) if batches else {}
-            for following in [*batches[1:], ()]:
+            for following in [*batches[1:], ()] if batches else []:
                 current, ahead = ahead, start(following)
                 for _, future in current.values():
                     future.result()

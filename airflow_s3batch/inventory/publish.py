@@ -49,7 +49,7 @@ def publish_manifest(
     """
     Return the manifest of job *job_id* under *job_url*, publishing it if no attempt has done so.
 
-    The first attempt pins the delivery in ``job.json``. Every later one uses that delivery, though newer ones exist, and
+    The first attempt pins the delivery in ``job.json``. Every later one uses that delivery, not a newer one, and
     gives the very same files. Until the guards are passed nothing but ``job.json`` is written;
     ``manifest/manifest.json`` comes last. No match at all is a normal end: a manifest without shards. A selection that
     was edited before there was a manifest (say because a guard stopped it) starts a new job beside the old one; once
@@ -133,14 +133,16 @@ def _scan_all(
 ) -> Iterator[Scanned]:
     """Fetch and scan the delivery batch by batch."""
     for number, batch in enumerate(fetch_batches(storage, delivery, folder, batch_bytes=batch_bytes)):
+        staged = folder / f"selected-{number:06d}.parquet"
         try:
             with duck.sentences(f"{delivery.url}: reading and filtering its rows failed"):
-                yield scan(connection, delivery, selection, list(batch), folder / f"selected-{number:06d}.parquet")
+                part = scan(connection, delivery, selection, list(batch), staged)
         except ManifestError as error:
             text = str(error)
             for path, file in batch.items():
                 text = text.replace(str(path), str(S3Url(delivery.bucket, file.key)))
             raise ManifestError(text) from None
+        yield part
 
 
 def _check_guards(selection: Selection, delivery: Delivery, scanned: Sequence[Scanned], log: Log) -> None:

@@ -11,6 +11,7 @@ from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.outcomes import VANISHED, Summary
 from airflow_s3batch.hooks.arguments import raise_for
 from airflow_s3batch.hooks.policies import policy_problems
+from airflow_s3batch.hooks.s3 import storage_on
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operators.base import S3BatchOperator
 
@@ -43,7 +44,8 @@ class BatchOperationOperator(S3BatchOperator):
         max_attempts: how often one request is sent at most.
         replay_unsafe: do again what a crash left open, even where the operation says that this isn't safe.
         resume: ``False`` starts over with every object, beside what earlier attempts have left.
-        job_aws_conn_id: connection for the job's files, if the objects' store is another one.
+        job_aws_conn_id: connection for the job's files, if the objects' store is another one. Unless that is AWS, it
+            needs a bucket of the same name as the job's, for the scratch object that the operation is first tried on.
         kwargs: see `S3BatchOperator`; ``retries`` is 3 unless given here or in ``default_args``.
     """
 
@@ -122,11 +124,13 @@ class BatchOperationOperator(S3BatchOperator):
     def _run_shard(self, ref: ShardRef, try_number: int, stop: threading.Event) -> Summary:
         from airflow_s3batch.engine.shard import run_shard
 
+        access = self.store.access()
+        job_store = self.store.with_connection(self.job_aws_conn_id)
         return run_shard(
             ref,
             self.operation,
-            access=self.store.access(),
-            storage=self.store.with_connection(self.job_aws_conn_id).storage(),
+            access=access,
+            storage=storage_on(access) if job_store == self.store else job_store.storage(),
             task_id=self.task_id,
             try_number=try_number,
             policy=self._policy(),

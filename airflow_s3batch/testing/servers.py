@@ -31,9 +31,6 @@ from airflow_s3batch.testing.process import RunningProcess, ServerMissingError, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mypy_boto3_s3 import S3Client
-else:
-    S3Client = Any
 
 __all__ = ["Identity", "Server", "ServerMissingError", "ministack", "rclone", "seaweedfs"]
 
@@ -91,7 +88,7 @@ class Server:
         """Return how the engine reaches this server."""
         return S3Access(session=self.session(), endpoint_url=self.endpoint_url, region_name=self.region, config=config)
 
-    def client(self, **config: Any) -> S3Client:
+    def client(self, **config: Any) -> Any:
         """Return a boto3 S3 client with path-style addresses; *config* goes to botocore's ``Config``."""
         return self.access(Config(s3={"addressing_style": "path"}, **config)).client()
 

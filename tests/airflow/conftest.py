@@ -27,10 +27,14 @@ from lake import Lake
 
 from airflow_s3batch.testing import ServerMissingError, ministack, seaweedfs
 
+from airflow_s3batch.testing.servers import Identity
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_s3batch.testing import Server
+
+READER = Identity("reader", "s3batch-reader", "s3batch-reader-secret", ("Read", "List"))
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +49,7 @@ def dags() -> DagFolder:
 def signing_server() -> Iterator[Server]:
     """SeaweedFS: checks signatures and conditions."""
     try:
-        with seaweedfs() as server:
+        with seaweedfs([READER]) as server:
             yield server
     except ServerMissingError as error:
         pytest.skip(str(error))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
+import sqlite3
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,8 @@ def database(path: Path) -> None:
 
     initdb()
     unfinished = kept.with_suffix(f".{secrets.token_hex(4)}")
-    shutil.copy(path, unfinished)
+    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(unfinished)) as copy:
+        source.backup(copy)  # a plain copy would miss what is in SQLite's write-ahead log
     unfinished.replace(kept)
 
 

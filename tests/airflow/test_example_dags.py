@@ -34,16 +34,33 @@ def test_compliance_tagging_tags_each_object_with_its_team(dags: DagFolder, lake
     assert report.set_index("key").loc["web/gone.csv", "error_code"] == "NoSuchKey"
 
 
+@pytest.mark.parametrize("lake", ["seaweedfs"], indirect=True)
 def test_weekly_encryption_encrypts_in_place(dags: DagFolder, lake: Lake) -> None:
-    """Bodies stay; an object that was overwritten since the inventory is left alone."""
-    rows = lake.put(KEYS)
+    """Bodies stay; an object that was overwritten since the inventory is reported and left alone."""
+    rows = lake.put([*KEYS, "web/new.csv"])
     lake.deliver(rows.values())
+    lake.client.put_object(Bucket=lake.bucket, Key="web/new.csv", Body=b"newer")
     run = dags.run(DAGS / "weekly_encryption.py")
     assert run.is_green, run.states
     for key in KEYS:
         shown = lake.client.get_object(Bucket=lake.bucket, Key=key)
         assert shown["ServerSideEncryption"] == "AES256"
         assert shown["Body"].read() == f"body of {key}".encode()
+    shown = lake.client.get_object(Bucket=lake.bucket, Key="web/new.csv")
+    assert (shown["Body"].read(), shown.get("ServerSideEncryption")) == (b"newer", None)
+    report = lake.report(run.xcom("encrypt.report")["report_url"]).set_index("key")
+    assert report.loc["web/new.csv", "error_code"] == "PreconditionFailed"
+
+
+@pytest.mark.parametrize("lake", ["ministack"], indirect=True)
+def test_weekly_encryption_stops_where_the_store_ignores_conditions(dags: DagFolder, lake: Lake) -> None:
+    """A newer object could be overwritten there, so nothing is done, and the report says so."""
+    lake.deliver(lake.put(KEYS).values())
+    run = dags.run(DAGS / "weekly_encryption.py")
+    assert run.states["encrypt.run"] == ["failed"]
+    assert not run.is_green
+    for key in KEYS:
+        assert "ServerSideEncryption" not in lake.client.head_object(Bucket=lake.bucket, Key=key)
 
 
 def test_team_copy_copies_one_teams_objects(dags: DagFolder, lake: Lake) -> None:

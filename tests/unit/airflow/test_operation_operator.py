@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes import SetTag
 
+import airflow_s3batch.operators.batch_operation
 from airflow_s3batch import BatchOperationOperator
 from airflow_s3batch.core.errors import CapabilityError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.manifest import ShardRef
@@ -30,6 +31,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     asked: dict[str, Any] = {"then": None}
     monkeypatch.setattr(StoreSettings, "access", lambda self: ("access", self.aws_conn_id))
     monkeypatch.setattr(StoreSettings, "storage", lambda self: ("storage", self.aws_conn_id, self.region_name))
+    monkeypatch.setattr(airflow_s3batch.operators.batch_operation, "storage_on", lambda access: ("on", access))
 
     def run_shard(ref: ShardRef, operation: Any, **more: Any) -> Summary:
         asked.update(ref=ref, operation=operation, **more)
@@ -85,7 +87,7 @@ def test_job_files_can_lie_in_another_store(engine: dict[str, Any], context: dic
     assert engine["access"] == ("access", "minio")
     assert engine["storage"] == ("storage", "aws", None)
     execute(operator(aws_conn_id="minio", region_name="eu-west-1"), context)
-    assert engine["storage"] == ("storage", "minio", "eu-west-1")
+    assert engine["storage"] == ("on", ("access", "minio"))
 
 
 @pytest.mark.parametrize("error", [TooManyFailuresError("10 failed"), CapabilityError("refused")])

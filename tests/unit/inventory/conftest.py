@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
 from deliveries import JOBS, NOW, PREFIX
 
-from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.inventory.duck import open_locked
 from airflow_s3batch.inventory.publish import publish_manifest
 from airflow_s3batch.inventory.selection import Selection
 from airflow_s3batch.testing.storage import MemoryStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import duckdb
+
+    from airflow_s3batch.core.manifest import Manifest
 
 
 @pytest.fixture

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.testing.inventories import write_inventory
-from airflow_s3batch.testing.storage import MemoryStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_s3batch.core.manifest import Manifest
+    from airflow_s3batch.testing.storage import MemoryStorage
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 PREFIX = "s3://inventories/all/lake/daily"

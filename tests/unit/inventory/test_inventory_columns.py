@@ -14,6 +14,7 @@ CSV_NAMES = (
     "ObjectLockLegalHoldStatus, IntelligentTieringAccessTier, BucketKeyStatus, ChecksumAlgorithm, "
     "ObjectAccessControlList, ObjectOwner"
 )
+MESSAGE = "message x {{ required binary bucket (UTF8); optional binary key (STRING); {} }}"
 
 
 def test_csv_names_become_the_names_that_parquet_inventories_use() -> None:
@@ -30,12 +31,11 @@ def test_every_format_declares_the_same_columns_and_types(file_format: str) -> N
     ("file_format", "schema", "kind"),
     [
         ("CSV", "Bucket, Key, BrandNewColumn", "VARCHAR"),
-        ("Parquet", "message x { required binary bucket (UTF8); optional binary key (STRING); "
-         "optional int64 brand_new_column (TIMESTAMP(MILLIS,true)); }", "TIMESTAMP"),
-        ("Parquet", "message x { optional binary bucket; optional binary key; optional int32 brand_new_column; }", "INTEGER"),
+        ("Parquet", MESSAGE.format("optional int64 brand_new_column (TIMESTAMP(MILLIS,true));"), "TIMESTAMP"),
+        ("Parquet", MESSAGE.format("optional int32 brand_new_column;"), "INTEGER"),
         ("ORC", "struct<bucket:string,key:string,brand_new_column:boolean>", "BOOLEAN"),
     ],
-)  # fmt: skip
+)
 def test_unknown_columns_are_kept_with_their_own_type(file_format: str, schema: str, kind: str) -> None:
     assert parse_schema(file_format, schema, place="m")[2] == ("brand_new_column", kind)
 

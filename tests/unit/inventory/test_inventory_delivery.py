@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from typing import TYPE_CHECKING
 
 import pytest
+from deliveries import NOW, PREFIX, deliver, objects
 
 from airflow_s3batch.core.errors import InventoryError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.inventory.delivery import Delivery, find_delivery, newest_delivery
-from airflow_s3batch.testing.storage import MemoryStorage
-from deliveries import NOW, PREFIX, deliver, objects
+
+if TYPE_CHECKING:
+    from airflow_s3batch.testing.storage import MemoryStorage
 
 
 def find(storage: MemoryStorage, inventory: str = PREFIX, **more: dt.datetime | dt.timedelta) -> Delivery:
@@ -73,14 +76,16 @@ def test_as_of_takes_the_newest_that_is_not_newer(storage: MemoryStorage) -> Non
     older = deliver(storage, objects(3), days_ago=8)
     deliver(storage, objects(3), days_ago=1)
     assert find(storage, as_of=NOW - dt.timedelta(days=8)).url == older
-    with pytest.raises(InventoryError, match="the oldest of 2 deliveries is 2026-11-14T12-00Z, after as_of=2026-11-13"):
+    with pytest.raises(
+        InventoryError, match=r"the oldest of 2 deliveries is 2026-11-14T12-00Z, after as_of=2026-11-13"
+    ):
         find(storage, as_of=NOW - dt.timedelta(days=9))
 
 
 def test_max_age_refuses_what_is_older(storage: MemoryStorage) -> None:
     url = deliver(storage, objects(3), days_ago=8)
     assert find(storage, max_age=dt.timedelta(days=8)).url == url
-    with pytest.raises(InventoryError, match="of 2026-11-14 12:00 UTC, older than max_age=7 days"):
+    with pytest.raises(InventoryError, match=r"of 2026-11-14 12:00 UTC, older than max_age=7 days"):
         find(storage, max_age=dt.timedelta(days=7))
     assert newest_delivery(storage, S3Url.parse(PREFIX), max_age=dt.timedelta(days=7), now=NOW) is None
 
@@ -93,7 +98,7 @@ def test_a_prefix_above_the_configuration_is_told_where_the_deliveries_are(stora
 
 
 def test_a_prefix_without_anything_says_so(storage: MemoryStorage) -> None:
-    with pytest.raises(InventoryError, match="no inventory delivery .* was found; nothing is there"):
+    with pytest.raises(InventoryError, match=r"no inventory delivery .* was found; nothing is there"):
         find(storage)
     storage.write(S3Url.parse(PREFIX) / "hive/dt=1/symlink.txt", b"")
     with pytest.raises(InventoryError, match="it has the folders hive"):

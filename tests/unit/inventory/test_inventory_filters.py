@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import duckdb
 import pytest
 
 from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.inventory.columns import TYPES, InventoryColumn
 from airflow_s3batch.inventory.filters import check_selection
 from airflow_s3batch.inventory.selection import Selection
+
+if TYPE_CHECKING:
+    import duckdb
 
 SCHEMA = tuple(InventoryColumn(name, kind) for name, kind in TYPES.items())
 Check = Callable[..., None]
@@ -101,9 +104,9 @@ def test_what_looks_beyond_the_row_is_refused(check: Check, where: str, message:
 )
 def test_what_a_retry_would_see_differently_is_refused(check: Check, value: str) -> None:
     """Also where it is only the value of an extra column."""
-    with pytest.raises(ManifestError, match="^where: "):
+    with pytest.raises(ManifestError, match=r"^where: "):
         check(value)
-    with pytest.raises(ManifestError, match="^columns: 'x': "):
+    with pytest.raises(ManifestError, match=r"^columns: 'x': "):
         check("TRUE", x=value)
 
 
@@ -134,7 +137,7 @@ def test_what_a_retry_would_see_differently_is_refused(check: Check, value: str)
     ],
 )
 def test_only_one_whole_expression_is_accepted(check: Check, where: str) -> None:
-    with pytest.raises(ManifestError, match="^where: "):
+    with pytest.raises(ManifestError, match=r"^where: "):
         check(where)
 
 
@@ -148,7 +151,7 @@ def test_an_unknown_column_is_answered_with_the_nearest_and_all_columns(check: C
 
 
 def test_a_column_that_this_inventory_lacks_is_an_error_not_a_null(check: Check) -> None:
-    with pytest.raises(ManifestError, match="has no column 'size'"):
+    with pytest.raises(ManifestError, match=r"has no column 'size'"):
         check("size > 0", schema=SCHEMA[:2])
 
 

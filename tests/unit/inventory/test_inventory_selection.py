@@ -20,7 +20,7 @@ def test_a_good_selection_has_no_problems() -> None:
 @pytest.mark.parametrize("where", ["", "  \n", "-- all", "/* all\n of them */ "])
 def test_an_empty_filter_never_means_everything(where: str) -> None:
     assert Selection("s3://logs", where).problems() == [
-        f"where={where!r}: an empty filter would select every object of s3://logs; pass where=\"TRUE\" to mean that"
+        f'where={where!r}: an empty filter would select every object of s3://logs; pass where="TRUE" to mean that'
     ]
 
 
@@ -32,7 +32,7 @@ def test_an_empty_filter_never_means_everything(where: str) -> None:
         ({"columns": {"Key": "1"}}, "'Key' is in every manifest anyway"),
         ({"columns": {"team": "1", "TEAM": "2"}}, "'TEAM' is there twice"),
         ({"columns": {"team": " "}}, "'team' has no SQL"),
-        ({"as_of": dt.datetime(2026, 1, 1)}, "has no timezone"),
+        ({"as_of": dt.datetime.fromisoformat("2026-01-01")}, "has no timezone"),
         ({"max_age": dt.timedelta(0)}, "must be positive"),
         ({"min_objects": 5, "max_objects": 4}, "min_objects=5 is more than max_objects=4"),
         ({"max_objects": -1}, "max_objects=-1 must be at least 0"),
@@ -66,7 +66,10 @@ def test_the_fingerprint_is_of_what_decides_the_rows_only() -> None:
 def test_as_of_is_the_same_moment_in_every_timezone() -> None:
     utc = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
     elsewhere = utc.astimezone(dt.timezone(dt.timedelta(hours=9)))
-    assert Selection("s3://i", "TRUE", as_of=utc).fingerprint() == Selection("s3://i", "TRUE", as_of=elsewhere).fingerprint()
+    assert (
+        Selection("s3://i", "TRUE", as_of=utc).fingerprint()
+        == Selection("s3://i", "TRUE", as_of=elsewhere).fingerprint()
+    )
 
 
 def test_checking_arguments_at_dag_parse_loads_no_engine() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_s3batch.inventory.shards import range_rows_for, shard_sizes, write_shards
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @given(st.integers(0, 10**9), st.none() | st.integers(1, 10**6), st.integers(1, 500))
@@ -24,7 +27,8 @@ def test_shards_are_equal_complete_and_not_too_many(rows: int, per_shard: int | 
 
 
 @pytest.mark.parametrize(
-    ("rows", "per_shard", "shards"), [(0, None, 0), (1, None, 1), (50_000, None, 1), (50_001, None, 2), (10**9, None, 200)]
+    ("rows", "per_shard", "shards"),
+    [(0, None, 0), (1, None, 1), (50_000, None, 1), (50_001, None, 2), (10**9, None, 200)],
 )
 def test_shards_have_fifty_thousand_rows_by_default(rows: int, per_shard: int | None, shards: int) -> None:
     assert len(shard_sizes(rows, per_shard, 200)) == shards
@@ -49,10 +53,16 @@ def test_shard_files_depend_on_the_rows_not_on_how_they_were_staged(tmp_path: Pa
     written = []
     for staged in (one, many):
         shards = write_shards(staged, [334, 333, 333], 50, tmp_path)
-        written.append([(s.index, s.rows, s.bytes, s.sha256, pq.read_table(s.path)["size"].to_pylist()) for s in shards])
+        written.append(
+            [(s.index, s.rows, s.bytes, s.sha256, pq.read_table(s.path)["size"].to_pylist()) for s in shards]
+        )
     assert written[0] == written[1]
     assert [n for *_, sizes in written[0] for n in sizes] == list(range(1_000))
-    assert [total for _, _, total, _, _ in written[0]] == [sum(range(334)), sum(range(334, 667)), sum(range(667, 1_000))]
+    assert [total for _, _, total, _, _ in written[0]] == [
+        sum(range(334)),
+        sum(range(334, 667)),
+        sum(range(667, 1_000)),
+    ]
     assert not list(tmp_path.glob("shard-*"))
 
 

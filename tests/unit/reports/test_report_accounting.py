@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -213,6 +214,31 @@ def test_missing_or_altered_result_file_is_an_error_that_names_it(
     assert JOB / "report/manifest.json" not in job.storage.files
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "error"),
+    [
+        (b"Access Denied", b"ACCESS DENIED", "missing, or altered since it was written: MD5 is not"),
+        (b",failed,403,", b",succeeded,403,", "the row of object 3 is not one of status 'failed'"),
+        (b"failed,403,AccessDenied,", b"failed", "the row of object 3 is not one of status 'failed'"),
+        (b"Access Denied", b"Access\nDenied", "has 2 rows, the commit says 1"),
+    ],
+)
+def test_content_is_checked_where_the_listing_shows_nothing_wrong(before: bytes, after: bytes, error: str) -> None:
+    job = Job(objects(10))
+    job.open()
+    job.commit({n: DENIED if n == 3 else OK for n in range(10)})
+    part, commit = job.generation().part(0, 0, attempt_id(1), "failed"), job.generation().commit(0, 0, attempt_id(1))
+    body = job.storage.files[part].replace(before, after)
+    md5 = hashlib.md5(body).hexdigest()
+    files = json.loads(job.storage.files[commit])["files"]
+    claim = files["failed"]["md5"] if "MD5" in error else md5
+    files["failed"].update(bytes=len(body), e_tag=job.storage.write(part, body), md5=claim)
+    edited(job, commit, files=files)
+    with pytest.raises(JobDamagedError) as caught:
+        build(job)
+    assert str(caught.value).startswith(f"{part}: {error}")
+
+
 def edited(job: Job, url: S3Url, **changes: object) -> None:
     job.storage.files[url] = json.dumps({**json.loads(job.storage.files[url]), **changes}).encode()
 
@@ -287,7 +313,8 @@ def test_report_that_was_not_finished_is_not_there() -> None:
 # -- any history of attempts ------------------------------------------------------------------------------------------
 
 ROWS, RANGE_ROWS = 23, 5
-OUTCOMES = st.sampled_from([OK, DENIED, GONE, Outcome(500, "InternalError", 'said "no", twice')])
+WHY = "no attempt reached this object"
+OUTCOMES = st.sampled_from([OK, DENIED, GONE])
 
 
 History = list[tuple[int, int, int, dict[int, Outcome]]]
@@ -317,18 +344,23 @@ def test_any_history_gives_each_row_exactly_once_by_the_rule(history: History) -
     """A success wins, else the newest attempt, else NotAttempted; files and counts agree."""
     job = Job(MANIFEST, range_rows=RANGE_ROWS, group_rows=4)
     job.open()
-    expected = ["NotAttempted"] * ROWS
+    job.finish(attempt=9)
+    expected = [("NotAttempted", WHY)] * ROWS
     for index, attempt, salt, outcomes in sorted(history, key=lambda commit: (commit[1], commit[2])):
-        job.commit(outcomes, index=index, attempt=attempt, salt=salt)
-        for ordinal, outcome in outcomes.items():
+        signed = {n: outcome._replace(message=f"{attempt}, {salt}") for n, outcome in outcomes.items()}
+        job.commit(signed, index=index, attempt=attempt, salt=salt)
+        for ordinal, outcome in signed.items():
             row = index * RANGE_ROWS + ordinal
-            if expected[row] != "ok":
-                expected[row] = outcome.error_code or "ok"
+            if expected[row][0]:
+                expected[row] = (outcome.error_code, outcome.message)
     summary = build(job)
-    assert outcome_by_key(job) == {row.key: code for row, code in zip(MANIFEST, expected, strict=True)}
-    assert summary.codes == Counter(code for code in expected if code != "ok")
-    assert summary.bytes == sum(2**n for n, code in enumerate(expected) if code == "ok")
-    assert_failed_csv_names_the_failed(job, [row for row, code in zip(MANIFEST, expected, strict=True) if code != "ok"])
+    failed = [row for row, (code, _) in zip(MANIFEST, expected, strict=True) if code]
+    rows = {row.key: (row.error_code, row.result_message) for row in report_rows(job)}
+    assert len(report_rows(job)) == ROWS
+    assert rows == {row.key: verdict for row, verdict in zip(MANIFEST, expected, strict=True)}
+    assert summary.codes == Counter(code for code, _ in expected if code)
+    assert summary.bytes == sum(row.size or 0 for row in MANIFEST if row not in failed)
+    assert_failed_csv_names_the_failed(job, failed)
 
 
 def assert_failed_csv_names_the_failed(job: Job, failed: list[S3Object]) -> None:

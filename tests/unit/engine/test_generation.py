@@ -1,0 +1,70 @@
+"""Which generation an attempt works in, and the guard against another operation."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
+from airflow_s3batch.core.layout import OperationLayout
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.generation import open_generation
+from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.operations import Operation, PutObjectTagging
+from airflow_s3batch.testing.storage import MemoryStorage
+
+TASK = OperationLayout(S3Url("ops", "job/run"))
+RED, BLUE = PutObjectTagging({"c": "red"}), PutObjectTagging({"c": "blue"})
+
+
+def opened(storage: MemoryStorage, operation: Operation, *, shard: int = 0, resume: bool = True) -> str:
+    """Open a generation, leave a trace of the shard in it, and return the generation's folder name."""
+    layout = open_generation(storage, TASK, operation, Policy(), shard=shard, resume=resume, opened="now")
+    storage.write(layout.attempt(shard, "0001-0000000000001-abcdef"), b"{}")
+    return layout.url.key.rpartition("/")[2]
+
+
+def test_attempts_and_shards_share_a_generation() -> None:
+    """Retries and clears resume in it."""
+    storage = MemoryStorage()
+    assert [opened(storage, RED, shard=n) for n in (0, 1, 0)] == ["g0001"] * 3
+
+
+def test_an_edited_operation_is_refused_with_what_changed() -> None:
+    """And with what to do."""
+    storage = MemoryStorage()
+    opened(storage, RED)
+    with pytest.raises(JobChangedError, match=r"'red'.*'blue'.*resume=False"):
+        opened(storage, BLUE)
+
+
+def test_starting_over_opens_a_generation_that_the_other_shards_join() -> None:
+    """All shards that are cleared together start over in the same one."""
+    storage = MemoryStorage()
+    for shard in (0, 1):
+        opened(storage, RED, shard=shard)
+    assert [opened(storage, RED, shard=n, resume=False) for n in (0, 1)] == ["g0002", "g0002"]
+    assert opened(storage, RED, shard=0, resume=False) == "g0003"
+    assert opened(storage, RED, shard=0) == "g0003"
+
+
+def test_starting_over_takes_the_new_operation() -> None:
+    """The one way to go on after an edit."""
+    storage = MemoryStorage()
+    opened(storage, RED)
+    assert opened(storage, BLUE, resume=False) == "g0002"
+    assert opened(storage, BLUE) == "g0002"
+    with pytest.raises(JobChangedError):
+        opened(storage, RED)
+
+
+@pytest.mark.parametrize("body", [None, b"", b"{}", b'{"format":"airflow-s3batch-operation/9"}'])
+def test_a_damaged_guard_is_noticed(body: bytes | None) -> None:
+    """Missing, empty, foreign, or of a later version."""
+    storage = MemoryStorage()
+    opened(storage, RED)
+    url = TASK.generation(1).operation
+    storage.delete(url)
+    if body is not None:
+        storage.write(url, body)
+    with pytest.raises(JobDamagedError, match="operation.json"):
+        opened(storage, RED)

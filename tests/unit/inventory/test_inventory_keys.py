@@ -1,0 +1,91 @@
+"""Keys survive from the inventory to the shard, whatever is in them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from deliveries import JOBS, NOW, PREFIX, deliver, published_rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_s3batch.core.errors import ManifestError
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.inventory.publish import publish_manifest
+from airflow_s3batch.inventory.selection import Selection
+from airflow_s3batch.testing.storage import MemoryStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_s3batch.core.manifest import Manifest
+
+NASTY = [
+    "with space",
+    "plus+plus",
+    "100%",
+    "%2B literally",
+    "a%20b",
+    "'single' \"double\" `back`",
+    "comma,comma",
+    "line\nfeed\r\nand\ttab",
+    "ünï/日本語/😀",
+    "a/../b/./c",
+    "/leading/slash",
+    "trailing/",
+    "double//slash",
+    "\x01\x1b[31m\x7f",
+    "null",
+    "NULL",
+    "é" * 512,
+    "x" * 1024,
+    "\u202eright to left",
+    "\ufeffbom",
+    "e\u0301 is not é",
+    "\\back\\slash",
+    "=1+1",
+    "🏴\U000e0067\U000e0062",
+]
+
+
+@pytest.mark.parametrize("file_format", ["CSV", "Parquet", "ORC"])
+def test_nasty_keys_survive_in_every_format(
+    storage: MemoryStorage, publish: Callable[..., Manifest], file_format: str
+) -> None:
+    deliver(storage, [{"key": key} for key in NASTY], file_format=file_format, files=1)
+    assert [row["key"] for row in published_rows(storage, publish())] == NASTY
+
+
+any_key = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(any_key, min_size=1, max_size=40))
+def test_any_key_survives_a_csv_inventory(keys: list[str]) -> None:
+    storage = MemoryStorage()
+    deliver(storage, [{"key": key} for key in keys], files=1)
+    manifest = publish_manifest(storage, JOBS, "job", Selection(PREFIX, "TRUE"), now=NOW, threads=1)
+    assert [row["key"] for row in published_rows(storage, manifest)] == keys
+
+
+@pytest.mark.parametrize("field", ["%", "a%2", "a%zzb", "%F", "a%FFb", "%C3", "%ED%A0%80"])
+def test_a_key_that_is_not_form_encoded_utf8_is_one_sentence(
+    storage: MemoryStorage, publish: Callable[..., Manifest], field: str
+) -> None:
+    """Neither dropped nor guessed at: a wrong key would be another object."""
+    url = deliver(storage, [{"key": "a"}], files=1)
+    manifest = json.loads(storage.files[url])
+    body = gzip.compress(f'"lake","a"\n"lake","{field}"\n'.encode())
+    (file,) = manifest["files"]
+    file |= {"size": len(body), "MD5checksum": hashlib.md5(body).hexdigest()}
+    storage.write(S3Url(url.bucket, file["key"]), body)
+    text = json.dumps(manifest).encode()
+    storage.write(url, text)
+    storage.write(S3Url(url.bucket, url.key.replace(".json", ".checksum")), hashlib.md5(text).hexdigest().encode())
+    with pytest.raises(ManifestError) as caught:
+        publish()
+    assert field in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,129 @@
+"""What a user may declare: checked at once, rendered, shown."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.operations import (
+    Column,
+    CopyObject,
+    DeleteObject,
+    DeleteObjectTagging,
+    Operation,
+    PutObjectAcl,
+    PutObjectTagging,
+    RewriteObject,
+)
+
+EXAMPLES: list[Operation] = [
+    PutObjectTagging({"quarantine": "true", "team": Column("team")}),
+    DeleteObjectTagging(),
+    PutObjectAcl(canned_acl="private"),
+    PutObjectAcl(grants={"READ": ['id="abc"', 'uri="http://acs.amazonaws.com/groups/global/AllUsers"']}),
+    CopyObject("target-bucket", "in/here", storage_class="STANDARD_IA", encryption="SSE-KMS", kms_key_id="k", tags={}),
+    DeleteObject(bypass_governance_retention=True),
+    RewriteObject("SSE-KMS", kms_key_id="k", bucket_key_enabled=True),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: PutObjectTagging({}), "at least one tag"),
+        (lambda: PutObjectTagging({f"k{n}": "v" for n in range(11)}), "11 tags"),
+        (lambda: PutObjectTagging({"": "v"}), "tag key ''"),
+        (lambda: PutObjectTagging({"k" * 129: "v"}), "1-128"),
+        (lambda: PutObjectTagging({"k": "v" * 257}), "up to 256"),
+        (lambda: PutObjectTagging({"k": "a<b"}), "'a<b'"),
+        (lambda: PutObjectTagging({"aws:x": "v"}), "reserved"),
+        (lambda: PutObjectTagging({"k": 1}), "not a text"),  # type: ignore[dict-item]
+        (lambda: PutObjectAcl(), "either canned_acl or grants"),
+        (lambda: PutObjectAcl(canned_acl="private", grants={"READ": ['id="x"']}), "either"),
+        (lambda: PutObjectAcl(canned_acl="secret"), "bucket-owner-full-control"),
+        (lambda: PutObjectAcl(grants={"WRITE": ['id="x"']}), "FULL_CONTROL"),
+        (lambda: PutObjectAcl(grants={"READ": ["me@example.com"]}), "me@example.com"),
+        (lambda: CopyObject(""), "name of a bucket"),
+        (lambda: CopyObject("bucket/prefix"), "target_key_prefix"),
+        (lambda: CopyObject("b", "/x"), "starts with a slash"),
+        (lambda: CopyObject("b", storage_class="COLD"), "STANDARD_IA"),
+        (lambda: CopyObject("b", kms_key_id="k"), "SSE-KMS"),
+        (lambda: CopyObject("b", encryption="AES256"), "'SSE-S3' or 'SSE-KMS'"),
+        (lambda: RewriteObject("AES256"), "'SSE-S3' or 'SSE-KMS'"),
+        (lambda: RewriteObject("SSE-S3", kms_key_id="k"), "SSE-KMS"),
+        (lambda: RewriteObject("SSE-S3", bucket_key_enabled=True), "SSE-KMS"),
+        (lambda: DeleteObject(allow_unconditional="yes"), "True or False"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_literals_fail_where_they_are_written(make: Any, part: str) -> None:
+    """At Dag parse, with what was expected."""
+    with pytest.raises(ArgumentError, match=part):
+        make()
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """Nobody has to fix them one by one."""
+    with pytest.raises(ArgumentError) as caught:
+        CopyObject("", "/x", storage_class="COLD")
+    assert str(caught.value).startswith("CopyObject: ")
+    for part in ("target_bucket", "target_key_prefix", "storage_class"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("operation", EXAMPLES, ids=lambda o: o.name)
+def test_operations_are_values(operation: Operation) -> None:
+    """Frozen, copyable, picklable, and the same declaration is the same JSON."""
+    with pytest.raises(FrozenInstanceError):
+        operation.extra = 1  # type: ignore[attr-defined]
+    for twin in (copy.deepcopy(operation), pickle.loads(pickle.dumps(operation))):
+        assert twin.to_json() == operation.to_json()
+        assert twin == operation
+
+
+@pytest.mark.parametrize("operation", EXAMPLES, ids=lambda o: o.name)
+def test_the_json_form_holds_the_declaration_and_nothing_else(operation: Operation) -> None:
+    """No memory address, no private field: it versions the Dag and is the fingerprint."""
+    document = operation.to_json()
+    assert document["operation"] == type(operation).__name__
+    assert not [name for name in document if name.startswith("_")]
+    assert "object at 0x" not in repr(document)
+
+
+def test_templates_are_checked_once_they_are_rendered() -> None:
+    """A field with Jinja is left alone at parse; what it renders to is checked."""
+    operation = PutObjectTagging({"run": "{{ ds }}", "team": Column("team")})
+    assert operation.has_templates
+    rendered = operation.render(lambda text: text.replace("{{ ds }}", "2026-11-22"))
+    assert rendered.to_json()["tags"] == {"run": "2026-11-22", "team": {"column": "team"}}
+    assert operation.to_json()["tags"]["run"] == "{{ ds }}"
+    with pytest.raises(ArgumentError, match="a<b"):
+        operation.render(lambda text: text.replace("{{ ds }}", "a<b"))
+
+
+def test_columns_name_what_the_manifest_must_have() -> None:
+    """For the check before the first request."""
+    assert EXAMPLES[0].columns() == {"team"}
+    assert EXAMPLES[1].columns() == set()
+
+
+def test_a_column_reads_extra_and_fixed_columns() -> None:
+    """Extra ones win; a name that is neither is a KeyError."""
+    obj = S3Object("b", "k", size=5, columns={"team": "blue"})
+    assert Column("team").value_of(obj) == "blue"
+    assert Column("size").value_of(obj) == 5
+    with pytest.raises(KeyError):
+        Column("columns").value_of(obj)
+
+
+@pytest.mark.parametrize("operation", EXAMPLES, ids=lambda o: o.name)
+def test_every_operation_says_what_it_needs(operation: Operation) -> None:
+    """IAM actions and a replay rule."""
+    assert all(action.startswith(("s3:", "kms:")) for action in operation.iam_actions())
+    assert operation.iam_actions()
+    assert operation.replay.value in ("safe", "check", "unsafe")
