@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -51,10 +52,10 @@ def ours(endpoint_url: str, objects: int) -> None:
 def with_boto3(endpoint_url: str, objects: int) -> None:
     """Tag all objects with boto3 and a thread pool."""
     client = session().client("s3", endpoint_url=endpoint_url, config=Config(max_pool_connections=THREADS))
-    tag_set = [{"Key": name, "Value": value} for name, value in TAGS.items()]
+    tagging: Any = {"TagSet": [{"Key": name, "Value": value} for name, value in TAGS.items()]}
 
     def tag(number: int) -> int:
-        client.put_object_tagging(Bucket=BUCKET, Key=key(number), Tagging={"TagSet": tag_set})
+        client.put_object_tagging(Bucket=BUCKET, Key=key(number), Tagging=tagging)
         return 1
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -72,7 +73,7 @@ def bare(endpoint_url: str, objects: int) -> None:
     tag_set = [{"Key": name, "Value": value} for name, value in TAGS.items()]
     call = Call("PutObjectTagging", {"Tagging": {"TagSet": tag_set}})
     template = Preparer(S3Access(session(), endpoint_url)).template(call, BUCKET)
-    credentials = session().get_credentials()
+    credentials: Any = session().get_credentials()
     signer = Signer(credentials.get_frozen_credentials)
     numbers = iter(range(objects))
     multi = pycurl.CurlMulti()

@@ -308,7 +308,12 @@ class _ShardRun:
         counted = tally.counted_failures(self.policy.tolerate)
         allowed = allowed_count(self.policy.allowed_failures, self.shard.rows)
         if counted > allowed:
-            raise TooManyFailuresError(_failure_sentence(self.name, summary, counted, allowed))
+            limit = f" {counted:,} count, {allowed:,} are allowed." if allowed or counted != tally.failed else ""
+            raise TooManyFailuresError(
+                f"{self.name}: {tally.sentence()}.{_first(tally, self.policy.tolerate)}{limit}"
+                f"{f' Stopped early: {summary.stopped}.' if summary.stopped else ''} "
+                "Fix the cause and clear this task to run only these again"
+            )
 
 
 _UNKNOWN = Outcome(
@@ -316,15 +321,13 @@ _UNKNOWN = Outcome(
 )
 
 
-def _failure_sentence(name: str, summary: Summary, counted: int, allowed: int) -> str:
-    code, urls = next(((code, urls) for code, urls in summary.tally.examples.items() if urls), ("", [""]))
-    first = f" First: {urls[0]} ({code})." if code else ""
-    stopped = f" Stopped early: {summary.stopped}." if summary.stopped else ""
-    limit = f" {counted:,} count, {allowed:,} are allowed." if allowed or counted != summary.tally.failed else ""
-    return (
-        f"{name}: {summary.tally.sentence()}.{first}{limit}{stopped} "
-        "Fix the cause and clear this task to run only these again"
-    )
+def _first(tally: Tally, tolerate: frozenset[str]) -> str:
+    """Return an example of the most frequent failure that counts, as a sentence with a space in front."""
+    counting = [code for code, urls in tally.examples.items() if urls and code not in tolerate]
+    if not counting:
+        return ""
+    code = max(counting, key=lambda code: tally.codes[code])
+    return f" First: {tally.examples[code][0]} ({code})."
 
 
 def _read_manifest(storage: Storage, layout: JobLayout) -> Manifest:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from airflow_s3batch.inventory.sqltree import Node
 
 _CLOCK_DESPITE_CLAIM = frozenset({"current_localtime", "current_localtimestamp"})
-_SESSION_DESPITE_CLAIM = frozenset({"version", "json_serialize_plan", "in_search_path"})
+_SESSION_DESPITE_CLAIM = frozenset(
+    {"current_setting", "getvariable", "in_search_path", "json_serialize_plan", "version", "write_log"}
+)
 _SYNTAX = frozenset({"CONSTANT", "COMPARISON", "CONJUNCTION", "OPERATOR", "CAST", "CASE", "BETWEEN", "COLLATE", "TYPE"})
 
 

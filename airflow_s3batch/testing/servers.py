@@ -164,8 +164,16 @@ def _seaweedfs_options(master: int, volume: int, filer: int, s3: int, config: Pa
 
 
 @contextlib.contextmanager
-def ministack() -> Iterator[Server]:
-    """Run MiniStack, which accepts any credentials and any key."""
+def ministack(*, data: Path | None = None, checks_access: bool = False) -> Iterator[Server]:
+    """
+    Run MiniStack, which accepts any credentials and any key.
+
+    Args:
+        data: folder in which buckets, objects and tags are kept, and from which they are read at the start; in memory
+            if left out.
+        checks_access: refuse users that it does not know, and what bucket and user policies deny; the server's own
+            user is the account's root.
+    """
     program = find_program("ministack", "ministack duckdb")
     with _folder() as folder:
         (port,) = free_ports(1)
@@ -174,7 +182,11 @@ def ministack() -> Iterator[Server]:
             "GATEWAY_PORT": str(port),
             "MINISTACK_HOST": "127.0.0.1",
             "LAMBDA_EXECUTOR": "local",
+            "AUTH": str(checks_access).lower(),
         }
+        if data is not None:
+            data.mkdir(parents=True, exist_ok=True)
+            env |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(data)}
         with running([str(program)], env=env, folder=folder) as process:
             yield _ready(process, "MiniStack", port, Identity("test", "test", "test"))
 

@@ -145,15 +145,21 @@ class DagFolder:
         text = source.read_text() if isinstance(source, Path) else source
         path = self.folder / f"dag_{secrets.token_hex(4)}.py"
         path.write_text(text)
-        bag = _dag_bag(path)
+        bag = _read(path)
         assert not bag.import_errors, bag.import_errors
         (dag,) = bag.dags.values()
         return dag
 
 
-def _dag_bag(path: Path) -> Any:
+def _read(path: Path) -> Any:
+    """Return Airflow's bag of the Dag file *path*, having written it to the database as the Dag processor does."""
     try:
-        from airflow.dag_processing.dagbag import DagBag
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     except ImportError:  # Airflow 3.1
-        from airflow.models.dagbag import DagBag
-    return DagBag(str(path))
+        from airflow.models.dagbag import DagBag, sync_bag_to_db
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag(str(path), bundle_path=path.parent)
+    sync_bag_to_db(bag, "dags-folder", None)
+    return bag

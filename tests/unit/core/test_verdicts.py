@@ -42,7 +42,7 @@ def test_verdicts(status: int, code: str, verdict: Verdict) -> None:
 
 
 def test_unknown_transport_failures_are_retried_under_their_number() -> None:
-    """libcurl adds errors with time."""
+    """New ones come with time."""
     assert transport_failure(28) == ("OperationTimedOut", Verdict.RETRY)
     assert transport_failure(60)[1] is Verdict.ABORT
     assert transport_failure(4711) == ("Transport4711", Verdict.RETRY)

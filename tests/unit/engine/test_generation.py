@@ -66,5 +66,5 @@ def test_a_damaged_guard_is_noticed(body: bytes | None) -> None:
     storage.delete(url)
     if body is not None:
         storage.write(url, body)
-    with pytest.raises(JobDamagedError, match="operation.json"):
+    with pytest.raises(JobDamagedError, match=r"operation\.json"):
         opened(storage, RED)

@@ -101,7 +101,7 @@ def test_lines_stand_in_the_order_of_their_ordinals() -> None:
 
 
 def test_the_commit_is_written_last() -> None:
-    """kill -9 before it: the range counts as not done, and its files are nobody's."""
+    """A kill -9 before it: the range counts as not done, and its files are nobody's."""
     order: list[str] = []
     storage = MemoryStorage(before=lambda verb, url: order.append(url.key) if verb == "write" else None)
     with recorder(storage, 10) as subject:

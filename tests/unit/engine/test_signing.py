@@ -38,7 +38,7 @@ def access(**config: Any) -> S3Access:
     return S3Access(session, config.pop("endpoint_url", None), config=Config(**config) if config else None)
 
 
-def signer(token: str | None = "a-token") -> Signer:  # noqa: S107 - a test's
+def signer(token: str | None = "a-token") -> Signer:
     """Return a signer whose clock stands still."""
     credentials = SimpleNamespace(access_key="AKIDEXAMPLE", secret_key="a-secret", token=token)
     return Signer(lambda: credentials, clock=NOW.timestamp)
@@ -55,14 +55,17 @@ def botocore_signature(method: str, url: str, headers: dict[str, str], body: byt
     sent = {name: value for name, value in headers.items() if name not in ("authorization", "x-amz-date")}
     request = AWSRequest(method, url, headers=sent, data=body)
     request.context["payload_signing_enabled"] = True
-    auth = S3SigV4Auth(Credentials("AKIDEXAMPLE", "a-secret", headers.get("x-amz-security-token")), "s3", "eu-central-1")
+    credentials = Credentials("AKIDEXAMPLE", "a-secret", headers.get("x-amz-security-token"))
+    auth = S3SigV4Auth(credentials, "s3", "eu-central-1")
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_a, **_k: NOW.replace(tzinfo=None))
     auth.add_auth(request)
     return str(request.headers["Authorization"])
 
 
 TAGGING = Call("PutObjectTagging", {"Tagging": {"TagSet": [{"Key": "a", "Value": "b c"}]}})
-COPY = Call("CopyObject", {"StorageClass": "STANDARD_IA", "Metadata": {"k": "two  spaces"}, "MetadataDirective": "REPLACE"})
+COPY = Call(
+    "CopyObject", {"StorageClass": "STANDARD_IA", "Metadata": {"k": "two  spaces"}, "MetadataDirective": "REPLACE"}
+)
 ENDPOINTS = [None, "http://127.0.0.1:9000", "https://storage.example.com/base"]
 PLAIN = access()
 preparers = {url: Preparer(access(endpoint_url=url)) for url in ENDPOINTS}
@@ -181,7 +184,8 @@ def test_bulk_deletes_carry_the_digest_of_their_own_body() -> None:
     """Nothing computed from the placeholder's body is sent; Content-MD5 pleases the stores that want it."""
     call = Call("DeleteObjects", {"Delete": {"Objects": [{"Key": "-"}]}})
     body = delete_xml([S3Object("a-bucket", "a&b<c>")], is_conditional=False)
-    url, lines, sent = preparers[None].template(call, "a-bucket").fill(Request(call, "a-bucket", "", body=body), signer())
+    template = preparers[None].template(call, "a-bucket")
+    url, lines, sent = template.fill(Request(call, "a-bucket", "", body=body), signer())
     headers = headers_of(lines)
     assert url.endswith("/?delete=")
     assert sent == body
@@ -235,7 +239,7 @@ def test_missing_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_bad_bucket_names_are_one_sentence() -> None:
-    """botocore's validation is passed on with the bucket."""
+    """The validation of botocore is passed on with the bucket."""
     with pytest.raises(ArgumentError, match="not a bucket"):
         Preparer(access()).template(TAGGING, "not a bucket")
 

@@ -44,7 +44,7 @@ EXAMPLES: list[Operation] = [
         (lambda: PutObjectTagging({"k": "a<b"}), "'a<b'"),
         (lambda: PutObjectTagging({"aws:x": "v"}), "reserved"),
         (lambda: PutObjectTagging({"k": 1}), "not a text"),  # type: ignore[dict-item]
-        (lambda: PutObjectAcl(), "either canned_acl or grants"),
+        (PutObjectAcl, "either canned_acl or grants"),
         (lambda: PutObjectAcl(canned_acl="private", grants={"READ": ['id="x"']}), "either"),
         (lambda: PutObjectAcl(canned_acl="secret"), "bucket-owner-full-control"),
         (lambda: PutObjectAcl(grants={"WRITE": ['id="x"']}), "FULL_CONTROL"),

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_store import answer, drive, headers_of
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS
@@ -15,7 +16,6 @@ from airflow_s3batch.operations.base import BucketFacts, Capabilities, Request, 
 from airflow_s3batch.operations.delete_xml import delete_results, delete_xml, fits_xml
 from airflow_s3batch.operations.grants import grant_headers
 from airflow_s3batch.operations.rewriting import NOT_CURRENT
-from scripted_store import answer, drive, headers_of
 
 OBJ = S3Object("b", "k", e_tag="old", size=3)
 NO_ACLS = RunContext(Capabilities(buckets={"b": BucketFacts(ownership="BucketOwnerEnforced")}))
@@ -169,9 +169,7 @@ class TestRewrite:
 
     def test_metadata_is_sent_again_where_the_store_wants_that(self) -> None:
         """The preflight found that COPY is refused."""
-        context = RunContext(
-            Capabilities(False, {"metadata_directive": "REPLACE"}, NO_ACLS.capabilities.buckets)  # noqa: FBT003
-        )
+        context = RunContext(Capabilities(False, {"metadata_directive": "REPLACE"}, NO_ACLS.capabilities.buckets))
         seen = head(x_amz_meta_a="1", content_type="text/x", cache_control="no-store")
         _, requests = drive(RewriteObject("SSE-S3").steps(OBJ, context), [seen, answer()])
         sent = headers_of(requests[1])

@@ -217,7 +217,7 @@ def test_missing_or_altered_result_file_is_an_error_that_names_it(
 @pytest.mark.parametrize(
     ("before", "after", "error"),
     [
-        (b"Access Denied", b"ACCESS DENIED", "missing, or altered since it was written: MD5 is not"),
+        (b"Access Denied", b"ACCESS DENIED", "missing or altered since it was written: its MD5 is not"),
         (b",failed,403,", b",succeeded,403,", "the row of object 3 is not one of status 'failed'"),
         (b"failed,403,AccessDenied,", b"failed", "the row of object 3 is not one of status 'failed'"),
         (b"Access Denied", b"Access\nDenied", "has 2 rows, the commit says 1"),

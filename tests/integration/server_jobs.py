@@ -1,0 +1,187 @@
+"""Jobs on real servers: their objects, manifests, attempts and reports, in few words."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_s3batch.core.commits import Commit
+from airflow_s3batch.core.layout import JobLayout
+from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, ShardFile, ShardRef
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.outcomes import Outcome, Summary
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine import Policy, run_batch, run_shard
+from airflow_s3batch.engine.storage import S3Storage, Storage
+from airflow_s3batch.operations import Operation, RunContext
+from airflow_s3batch.reports import JobSummary, build_report
+from airflow_s3batch.testing import Server
+
+TASK = "group.run"
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+TYPES = {"size": pa.int64(), "is_latest": pa.bool_()}
+
+
+def put_objects(server: Server, bucket: str, keys: Iterable[str], **arguments: Any) -> list[S3Object]:
+    """Store an object under each of *keys*, its body the key, and return them as a manifest would name them."""
+    client = server.client(max_pool_connections=8)
+
+    def put(key: str) -> S3Object:
+        body = key.encode()
+        reply = client.put_object(Bucket=bucket, Key=key, Body=body, **arguments)
+        return S3Object(bucket, key, size=len(body), e_tag=reply["ETag"].strip('"'))
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(put, keys))
+
+
+def tags(server: Server, obj: S3Object) -> dict[str, str]:
+    """Return the tags that the server shows for *obj*."""
+    version = {"VersionId": obj.version_id} if obj.version_id else {}
+    shown = server.client().get_object_tagging(Bucket=obj.bucket, Key=obj.key, **version)["TagSet"]
+    return {tag["Key"]: tag["Value"] for tag in shown}
+
+
+def set_tags(server: Server, objects: Iterable[S3Object], value: str) -> None:
+    """Tag each of *objects* with ``by=value``, to see later whether it was touched again."""
+    client = server.client()
+    for obj in objects:
+        client.put_object_tagging(
+            Bucket=obj.bucket, Key=obj.key, Tagging={"TagSet": [{"Key": "by", "Value": value}]}
+        )
+
+
+def outcomes_of(
+    server: Server, objects: Iterable[S3Object], operation: Operation, **arguments: Any
+) -> dict[tuple[str, str | None], Outcome]:
+    """Run *operation* through `run_batch` and return the outcome by key and version id."""
+    found: dict[tuple[str, str | None], Outcome] = {}
+
+    def keep(obj: S3Object, outcome: Outcome) -> None:
+        assert (obj.key, obj.version_id) not in found
+        found[obj.key, obj.version_id] = outcome
+
+    run_batch(
+        objects,
+        operation,
+        session=server.session(),
+        endpoint_url=server.endpoint_url,
+        on_outcome=keep,
+        **arguments,
+    )
+    return found
+
+
+def failures_of(server: Server, objects: Iterable[S3Object], operation: Operation, **arguments: Any) -> dict[str, str]:
+    """Run *operation* through `run_batch` and return the error codes by key; empty if all succeeded."""
+    found = outcomes_of(server, objects, operation, **arguments)
+    return {key: outcome.error_code for (key, _), outcome in found.items() if outcome.error_code}
+
+
+def watched(operation: type[Operation], before: Callable[[S3Object], None]) -> type[Any]:
+    """Return *operation* with *before* called for each object that is begun; its fingerprint stays the same."""
+
+    def steps(self: Operation, obj: S3Object, context: RunContext) -> Any:
+        if "/scratch/" not in obj.key:
+            before(obj)
+        return operation.steps(self, obj, context)
+
+    return type(operation.__name__, (operation,), {"steps": steps})
+
+
+class ServerJob(NamedTuple):
+    """A published job with one shard, in the eyes of tests."""
+
+    server: Server
+    storage: Storage
+    manifest: Manifest
+    objects: Sequence[S3Object]
+
+    @property
+    def ref(self) -> ShardRef:
+        return ShardRef(str(self.manifest.job_url), 0, self.manifest.rows)
+
+    def attempt(self, operation: Operation, **arguments: Any) -> Summary:
+        """Run the job's shard once."""
+        arguments.setdefault("storage", self.storage)
+        return run_shard(self.ref, operation, access=self.server.access(), task_id=TASK, **arguments)
+
+    def report(self) -> JobSummary:
+        return build_report(self.storage, self.manifest.job_url, TASK, now=NOW)
+
+    def report_rows(self) -> list[AwsRow]:
+        """Build the report, and read it as a tool written for AWS's reports would."""
+        return list(aws_report_rows(self.server.client(), self.report().report_url))
+
+    def commits(self, generation: int = 1) -> list[Commit]:
+        """Return all commits, oldest attempt first."""
+        return [Commit.from_json(body, place=key) for key, body in self.files(".commit.json", generation)]
+
+    def files(self, suffix: str, generation: int = 1) -> list[tuple[str, bytes]]:
+        """Return key and body of the shard's files whose names end in *suffix*."""
+        folder = JobLayout(self.manifest.job_url).operation(TASK).generation(generation).shard(0)
+        urls = [file.url for file in self.storage.list(folder / "") if file.url.key.endswith(suffix)]
+        bodies = [(url.key, self.storage.read(url) or b"") for url in urls]
+        return sorted(bodies, key=lambda item: item[0])
+
+
+class AwsRow(NamedTuple):
+    """A row of a completion report as AWS's documentation describes it."""
+
+    bucket: str
+    key: str
+    version_id: str
+    status: str
+    http_status: str
+    error_code: str
+    message: str
+
+
+def aws_report_rows(client: Any, manifest_url: str) -> Iterator[AwsRow]:
+    """Yield the rows of a completion report, with nothing of the package but the URL."""
+    bucket, _, key = manifest_url.removeprefix("s3://").partition("/")
+    manifest = json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+    assert manifest["Format"] == "Report_CSV_20180820"
+    for result in manifest["Results"]:
+        body = client.get_object(Bucket=result["Bucket"], Key=result["Key"])["Body"].read()
+        assert hashlib.md5(body).hexdigest() == result["MD5Checksum"]
+        for fields in csv.reader(io.StringIO(body.decode(), newline="")):
+            row = AwsRow(*fields)
+            assert row.status == result["TaskExecutionStatus"]
+            yield row._replace(key=unquote_plus(row.key))
+
+
+def publish(server: Server, job_url: str, objects: Sequence[S3Object], folder: Path, *, range_rows: int) -> ServerJob:
+    """Publish a manifest of *objects* in one shard of ranges of *range_rows* rows."""
+    job = JobLayout(S3Url.parse(job_url))
+    path = folder / "shard.parquet"
+    extra = tuple(objects[0].columns)
+    columns: dict[str, Any] = {
+        name: pa.array([getattr(obj, name) for obj in objects], TYPES.get(name, pa.string())) for name in FIXED_COLUMNS
+    }
+    columns |= {name: pa.array([obj.columns[name] for obj in objects]) for name in extra}
+    pq.write_table(pa.table(columns), path, row_group_size=range_rows)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    size = sum(obj.size or 0 for obj in objects)
+    url = job.shard(0, digest)
+    shard = ShardFile(0, url.key, len(objects), size, path.stat().st_size, digest)
+    manifest = Manifest(job.url, len(objects), size, range_rows, extra, (shard,), "0" * 16)
+    storage = S3Storage(server.access())
+    storage.upload(path, url)
+    storage.write(job.manifest, manifest.to_json().encode())
+    return ServerJob(server, storage, manifest, objects)
+
+
+STRICT = Policy(tolerate=frozenset())
+"""Vanished objects count as failures."""
