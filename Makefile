@@ -64,7 +64,7 @@ test-integration: env
 	$(call pytest,.venv,tests/integration)
 
 test-airflow: env
-	$(call pytest,.venv,tests/airflow,-m "not e2e")
+	$(call pytest,.venv,tests,--ignore tests/unit --ignore tests/integration -m "not e2e")
 
 test-e2e: env
 	$(call pytest,.venv,tests,-m e2e)

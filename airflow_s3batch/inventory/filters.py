@@ -53,6 +53,7 @@ _CLOCK = frozenset({"current_date", "current_time", "current_timestamp", "localt
 _SCALARS = ("BOOLEAN", "VARCHAR", "DATE", "TIMESTAMP", "DOUBLE", "FLOAT", "DECIMAL", "BIGINT", "INTEGER", "SMALLINT")
 _MORE_SCALARS = ("TINYINT", "HUGEINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT", "TIMESTAMP WITH TIME ZONE")
 _DESCRIBE = "DESCRIBE SELECT {} FROM checked"
+_SELECT = "SELECT {} FROM checked"
 
 
 def check_selection(
@@ -136,9 +137,10 @@ def _check_value(column: str, text: str, place: str) -> None:
 def _check_types(
     connection: duckdb.DuckDBPyConnection, selection: Selection, schema: Sequence[InventoryColumn]
 ) -> None:
-    """Let DuckDB bind the expressions to an empty table with the inventory's columns."""
+    """Let DuckDB try the expressions on one row of NULLs: finds wrong types, and literals that can't be converted."""
     table = ", ".join(f"{identifier(column.name)} {column.type}" for column in schema)
     connection.execute(f"CREATE TEMP TABLE checked ({table})")
+    connection.execute("INSERT INTO checked DEFAULT VALUES")
     try:
         _check_type(connection, selection.where, "where", ("BOOLEAN",))
         for name, sql in selection.columns.items():
@@ -150,6 +152,7 @@ def _check_types(
 def _check_type(connection: duckdb.DuckDBPyConnection, sql: str, place: str, allowed: Collection[str]) -> None:
     try:
         row = connection.execute(_DESCRIBE.format(sqltree.in_parentheses(sql))).fetchone()
+        connection.execute(_SELECT.format(sqltree.in_parentheses(sql))).fetchall()
     except duckdb.Error as error:
         raise ManifestError(f"{place}: {one_line(error)}") from None
     found = str(row[1]) if row else ""

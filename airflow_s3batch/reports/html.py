@@ -39,7 +39,7 @@ def report_page(summary: JobSummary, links: Mapping[str, str]) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    import jinja2  # noqa: PLC0415 - not needed at Dag parse
+    import jinja2
 
     text = files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)

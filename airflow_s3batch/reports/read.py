@@ -63,7 +63,7 @@ def read_report(
     Raises:
         ManifestError: there is no such report, or one of its files is missing, altered or not in its format.
     """
-    import pandas as pd  # noqa: PLC0415 - heavy
+    import pandas as pd
 
     storage = storage or S3Storage(S3Access(session, endpoint_url, region_name, verify, config))
     rows = read_rows(storage, url)
@@ -119,7 +119,7 @@ def _rows_of(path: Path, place: str) -> Iterator[ReportRow]:
 
 
 def _frame(rows: Sequence[ReportRow]) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415 - heavy
+    import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     return frame.replace("", None).astype(COLUMNS)

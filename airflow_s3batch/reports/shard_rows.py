@@ -75,7 +75,7 @@ class ShardRows:
             incoming.rename(self._path)
 
     def _between(self, first: int, end: int) -> Iterator[ManifestRow]:
-        import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
+        import pyarrow.parquet as pq
 
         with pq.ParquetFile(self._path) as file:
             offset = 0

@@ -26,7 +26,6 @@ from dag_runs import DagFolder, database
 from lake import Lake
 
 from airflow_s3batch.testing import ServerMissingError, ministack, seaweedfs
-
 from airflow_s3batch.testing.servers import Identity
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError, S3BatchError
-from airflow_s3batch.hooks.errors import airflow_errors
 from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException
+from airflow_s3batch.hooks.errors import airflow_errors
 from airflow_s3batch.hooks.s3 import StoreSettings
 
 

@@ -186,6 +186,7 @@ def test_an_empty_text_is_never_a_value_because_it_is_null(check: Check) -> None
         ("size", "gives BIGINT; expected a condition"),
         ("key", "gives VARCHAR; expected a condition"),
         ("size LIKE 5 + 'a'", "where: "),
+        ("last_modified_date > 'soon'", "soon"),
     ],
 )
 def test_a_filter_that_is_no_condition_is_refused(check: Check, where: str, message: str) -> None:

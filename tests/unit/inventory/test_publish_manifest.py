@@ -121,6 +121,33 @@ def test_all_types_and_unknown_columns_can_be_used(storage: MemoryStorage, publi
     assert (found["modified"], found["month"], found["brand_new"]) == (moment.replace(tzinfo=None), 3, "x")
 
 
+@pytest.mark.parametrize("file_format", ["CSV", "Parquet", "ORC"])
+def test_functions_work_on_a_column_that_is_empty_throughout(
+    storage: MemoryStorage, publish: Publish, file_format: str
+) -> None:
+    deliver(storage, objects(10, object_owner=None), file_format=file_format)
+    manifest = publish("coalesce(split_part(object_owner, '/', 1), 'x') = 'x'", columns={"o": "upper(object_owner)"})
+    assert [row["o"] for row in published_rows(storage, manifest)] == [None] * 10
+    assert publish("split_part(object_owner, '/', 1) = 'x'", job_id="none").rows == 0
+
+
+def test_of_two_planners_at_once_the_first_manifest_counts(storage: MemoryStorage, publish: Publish) -> None:
+    """Though they saw different newest deliveries, both give the same manifest."""
+    deliver(storage, objects(10), days_ago=2)
+    found: list[Manifest] = []
+
+    def overtake(verb: str, _url: S3Url) -> None:
+        if verb == "upload":
+            storage.before = None
+            deliver(storage, objects(20), days_ago=1)
+            found.append(publish())
+
+    storage.before = overtake
+    found.append(publish())
+    assert found[0] == found[1]
+    assert found[0].rows == 10
+
+
 def test_a_retry_publishes_byte_identical_files(storage: MemoryStorage, publish: Publish) -> None:
     """Two stores, different batches: same names, same bytes, same order."""
     url = deliver(storage, objects(30_000), file_format="CSV", files=5)
