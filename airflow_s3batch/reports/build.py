@@ -54,11 +54,12 @@ def build_report(
         links: for the HTML page, URL by label.
 
     Raises:
-        ManifestError: there is no manifest: nothing was done.
+        ManifestError: there is no manifest: nothing was done; or ``report/`` is about another operation task.
         JobDamagedError: files of the job are missing or altered.
     """
     job = JobLayout(job_url)
     manifest = read_manifest(storage, job)
+    _check_owner(storage, job.report / "summary.json", task_id)
     run = find_run(storage, job.operation(task_id))
     created = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     with tempfile.TemporaryDirectory(prefix="s3batch-report-") as folder:
@@ -96,6 +97,20 @@ def read_manifest(storage: Storage, job: JobLayout) -> Manifest:
             "look at the log of the task that makes the manifest"
         )
     return Manifest.from_json(body, place=str(job.manifest))
+
+
+def _check_owner(storage: Storage, summary: S3Url, task_id: str) -> None:
+    """Check that the report that may be there is about the same operation task: it is evidence, not to be replaced."""
+    body = storage.read(summary)
+    try:
+        owner = task_id if body is None else json.loads(body)["task_id"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise JobDamagedError(f"{summary}: not the summary of a report ({error!r})") from None
+    if owner != task_id:
+        raise ManifestError(
+            f"{summary}: this job's report is about task {owner!r}; "
+            f"give {task_id!r} a manifest task of its own, so that it is a job of its own"
+        )
 
 
 def _counts(draft: ReportDraft, work: Work) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from report_jobs import DENIED, GONE, JOB, OK, OPERATION, TASK, Job, objects
 
-from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.reports import JobSummary, build_report
@@ -211,3 +211,13 @@ def test_same_outcomes_have_the_same_fingerprint_and_other_outcomes_another() ->
     assert set(job.storage.files) == set(files)
     job.commit({3: OK}, attempt=2)
     assert build(job).fingerprint != first.fingerprint
+
+
+def test_a_report_on_another_operation_is_not_replaced() -> None:
+    """Two operations over one manifest would overwrite each other's evidence."""
+    job = worked_on(objects(3), {})
+    build(job)
+    before = dict(job.storage.files)
+    with pytest.raises(ManifestError, match=r"'another\.run'.*manifest task of its own"):
+        build_report(job.storage, JOB, "another.run", now=NOW)
+    assert job.storage.files == before
