@@ -113,27 +113,42 @@ def s3_batch_job(
         "verify": verify,
         "botocore_config": botocore_config,
     }
-    job_store = store if job_aws_conn_id in (None, aws_conn_id) else {"aws_conn_id": job_aws_conn_id}
-    mapping = {"pool": pool, "max_active_tis_per_dagrun": max_active_tis_per_dagrun}
-    with TaskGroup(group_id, default_args=dict(default_args or {})) as group:  # type: ignore[arg-type]
-        manifest = InventoryToManifestOperator(task_id="manifest", **selection, resume=resume, **job_store)
-        run = BatchOperationOperator.partial(
-            task_id="run",
-            operation=operation,
-            resume=resume,
-            job_aws_conn_id=job_aws_conn_id,
-            **policy,
+    limits = {"pool": pool, "max_active_tis_per_dagrun": max_active_tis_per_dagrun}
+    return _tasks(
+        TaskGroup(group_id, default_args=dict(default_args or {})),  # type: ignore[arg-type]
+        {**selection, "resume": resume},
+        {
+            "operation": operation,
+            "resume": resume,
+            "job_aws_conn_id": job_aws_conn_id,
             **store,
-            **{name: value for name, value in mapping.items() if value is not None},
-        ).expand(shard=manifest.output)
-        report = BatchReportOperator(
+            **policy,
+            **{name: value for name, value in limits.items() if value is not None},
+        },
+        {"notifications": notifications},
+        store if job_aws_conn_id in (None, aws_conn_id) else {"aws_conn_id": job_aws_conn_id},
+    )
+
+
+def _tasks(
+    group: TaskGroup,
+    selection: Mapping[str, Any],
+    work: Mapping[str, Any],
+    report: Mapping[str, Any],
+    job_store: Mapping[str, Any],
+) -> TaskGroup:
+    """Fill *group*; *work* is what the mapped tasks are given, *job_store* where the job's files lie."""
+    with group:
+        manifest = InventoryToManifestOperator(task_id="manifest", **selection, **job_store)
+        run = BatchOperationOperator.partial(task_id="run", **work).expand(shard=manifest.output)
+        last = BatchReportOperator(
             task_id="report",
             manifest_task_id=manifest.task_id,
             operation_task_id=run.task_id,
-            notifications=notifications,
+            **report,
             **job_store,
         )
-        manifest >> run >> report
+        manifest >> run >> last
     return group
 
 

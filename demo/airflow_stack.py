@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 from urllib.parse import quote
 
 from airflow_s3batch.testing.process import free_ports
@@ -44,7 +45,9 @@ class AirflowStack:
         parallelism: task processes at the same time.
     """
 
-    def __init__(self, home: Path, *, dags: Path, settings: Mapping[str, str], parallelism: int = 4) -> None:
+    def __init__(
+        self, home: Path, *, dags: Path, settings: Mapping[str, str] | None = None, parallelism: int = 4
+    ) -> None:
         self.home = home
         self.logs = home / "components"
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -52,8 +55,12 @@ class AirflowStack:
         self.url = f"http://127.0.0.1:{port}"
         self.password = secrets.token_urlsafe(9)
         self.api = AirflowApi(self.url, USER, self.password)
-        self._env = {**_clean_environment(), **self._settings(dags, port, parallelism), **settings}
+        self._env = {**_clean_environment(), **self._settings(dags, port, parallelism), **(settings or {})}
         self._components: list[Component] = []
+
+    def add_settings(self, settings: Mapping[str, str]) -> None:
+        """Add environment variables for the components that are started from now on."""
+        self._env |= settings
 
     def prepare(self) -> None:
         """Make the database, or bring it up to date."""
@@ -63,7 +70,7 @@ class AirflowStack:
         """Begin with the database; the caller waits for the end."""
         return self._start("database", ("db", "migrate"))
 
-    def __enter__(self) -> AirflowStack:
+    def __enter__(self) -> Self:
         try:
             self._components = [self._start(name, command) for name, command in COMMANDS.items()]
             self._wait_until_healthy()

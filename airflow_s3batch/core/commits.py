@@ -185,6 +185,10 @@ class RangeState:
             for n, commit in enumerate(self.commits)
         )
 
+    def lacks(self, ordinal: int) -> bool:
+        """Return whether *ordinal* has no outcome."""
+        return any(start <= ordinal < end for start, end in self.missing)
+
     @property
     def unfinished(self) -> Spans:
         """Ordinals that the next attempt works on: failed or without an outcome."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,8 +27,7 @@ SCHEMA = "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultM
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 
-_QUOTED = ',"\r\n'
-_CONTROLS = dict.fromkeys((*range(32), 127), " ")
+_PLAIN = re.compile(r"[\w .:/=+@()'-]*", re.ASCII).fullmatch
 
 
 class ReportRow(NamedTuple):
@@ -51,13 +51,18 @@ class ReportRow(NamedTuple):
 
 def format_row(bucket: str, encoded_key: str, version_id: str | None, outcome: Outcome) -> str:
     """Return one CSV line, line feed included, in the order in which AWS writes the columns."""
-    status = FAILED if outcome.error_code else SUCCEEDED
-    message = outcome.message
-    if not message.isprintable():
-        message = message.translate(_CONTROLS)
-    if any(mark in message for mark in _QUOTED):
-        message = '"' + message.replace('"', '""') + '"'
-    return f"{bucket},{encoded_key},{version_id or ''},{status},{outcome.http_status},{outcome.error_code},{message}\n"
+    fields = f"{_field(bucket)},{encoded_key},{_field(version_id or '')}"
+    if not outcome.error_code:
+        return f"{fields},{SUCCEEDED},{outcome.http_status},,{_field(outcome.message)}\n"
+    return f"{fields},{FAILED},{outcome.http_status},{_field(outcome.error_code)},{_field(outcome.message)}\n"
+
+
+def _field(text: str) -> str:
+    """Return *text* as a CSV field on one line: what can't be printed becomes a space."""
+    if _PLAIN(text):
+        return text
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return '"' + printable.replace('"', '""') + '"'
 
 
 def parse_rows(text: str, *, place: str) -> Iterator[ReportRow]:

@@ -82,7 +82,9 @@ class Tally:
         return sum(n for code, n in self.codes.items() if code == NOT_ATTEMPTED or code not in tolerate)
 
     def sentence(self) -> str:
-        """Return ``37 of 1,204,511 objects failed (AccessDenied 30, NoSuchKey 7)``."""
+        """Return ``37 of 1,204,511 objects failed (AccessDenied 30, NoSuchKey 7)``, or how many succeeded."""
+        if not self.failed:
+            return f"{self.objects:,} objects succeeded"
         codes = ", ".join(f"{code} {n:,}" for code, n in sorted(self.codes.items(), key=lambda item: -item[1]))
         return f"{self.failed:,} of {self.objects:,} objects failed" + (f" ({codes})" if codes else "")
 
@@ -119,6 +121,7 @@ class Summary:
         retries: how many of them were repeats.
         slow_downs: how often the store asked to slow down (429 or 503).
         duration_s: wall time.
+        earlier: objects of the same shard that had succeeded before; not in *tally*.
         stopped: why the run ended before its last object; empty if it did not.
     """
 
@@ -128,6 +131,7 @@ class Summary:
     slow_downs: int = 0
     duration_s: float = 0.0
     stopped: str = ""
+    earlier: int = 0
 
     @property
     def objects(self) -> int:

@@ -36,7 +36,6 @@ _CODES: dict[Verdict, tuple[str, ...]] = {
         "BadDigest",
         "BucketAlreadyExists",
         "BucketAlreadyOwnedByYou",
-        "ConditionalRequestConflict",
         "EncryptionTypeMismatch",
         "EntityTooLarge",
         "EntityTooSmall",
@@ -86,6 +85,7 @@ _CODES: dict[Verdict, tuple[str, ...]] = {
         "XAmzContentSHA256Mismatch",
     ),
     Verdict.RETRY: (
+        "ConditionalRequestConflict",
         "IncompleteBody",
         "InternalError",
         "OperationAborted",
@@ -148,7 +148,13 @@ _TRANSPORT: dict[int, tuple[str, Verdict]] = {
     77: ("CaBundleUnusable", Verdict.ABORT),
     92: ("Http2StreamError", Verdict.RETRY),
     97: ("ProxyHandshakeFailed", Verdict.RETRY),
+    0: ("TransportFailed", Verdict.RETRY),  # libcurl adds numbers with time; they go under this name
 }
+
+_TRANSPORT_CODES = frozenset(code for code, verdict in _TRANSPORT.values() if verdict is Verdict.RETRY)
+
+UNREACHABLE = frozenset(_TRANSPORT[number][0] for number in (5, 6, 7, 35, 97))
+"""ErrorCodes of requests that did not even reach the store."""
 
 
 def verdict_for(status: int, code: str) -> Verdict:
@@ -158,6 +164,11 @@ def verdict_for(status: int, code: str) -> Verdict:
     return _STATUS_VERDICTS.get(status, Verdict.FAIL)
 
 
+def is_transient(code: str) -> bool:
+    """Return whether failures with this ErrorCode are the store's or the network's: a later attempt may help."""
+    return CODE_VERDICTS.get(code) in (Verdict.RETRY, Verdict.THROTTLE) or code in _TRANSPORT_CODES
+
+
 def transport_failure(number: int) -> tuple[str, Verdict]:
     """Return our ErrorCode and what to do about libcurl's error *number* (there was no usable answer)."""
-    return _TRANSPORT.get(number, (f"Transport{number}", Verdict.RETRY))
+    return _TRANSPORT.get(number, ("TransportFailed", Verdict.RETRY))

@@ -42,7 +42,11 @@ class S3Access:
         )
 
     @property
+    def endpoint(self) -> str:
+        """The URL that requests go to, before bucket and region are known."""
+        return str(self.client().meta.endpoint_url)
+
+    @property
     def is_aws(self) -> bool:
         """Whether the endpoint is known to be AWS; anything else is probed before it is trusted."""
-        host = urlsplit(self.client().meta.endpoint_url).hostname or ""
-        return host.endswith(AWS_DOMAINS)
+        return (urlsplit(self.endpoint).hostname or "").endswith(AWS_DOMAINS)

@@ -11,8 +11,12 @@ from airflow_s3batch.core.verdicts import Verdict, transport_failure, verdict_fo
 from airflow_s3batch.engine.transport import Answer
 from airflow_s3batch.operations.base import Response
 
-ERRORS_IN_200 = frozenset({"CopyObject", "UploadPartCopy", "CompleteMultipartUpload"})
-"""APIs that may answer 200 and then tell of a failure in the body."""
+RESULTS_IN_200 = {
+    "CopyObject": b"CopyObjectResult",
+    "UploadPartCopy": b"CopyPartResult",
+    "CompleteMultipartUpload": b"CompleteMultipartUploadResult",
+}
+"""APIs that answer 200 at once and tell of a failure in the body: only this element in it means success."""
 
 _STATUS_CODES = {
     400: "BadRequest",
@@ -27,6 +31,7 @@ _STATUS_CODES = {
     503: "ServiceUnavailable",
 }
 _MESSAGE_CHARACTERS = 500
+_CODE = re.compile(r"[\w.:-]{1,100}", re.ASCII).fullmatch
 
 
 def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Verdict | None]:
@@ -39,15 +44,16 @@ def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Ver
         code, verdict = transport_failure(answer.curl_error)
         return Response(0, {}, b"", code, _one_line(answer.curl_message) or code, is_retried), verdict
     status, body = answer.status, answer.body
-    if 200 <= status < 300 and not (api in ERRORS_IN_200 and b"<Error>" in body):
+    is_ok = 200 <= status < 300
+    if is_ok and RESULTS_IN_200.get(api, b"") in body:
         return Response(status, answer.headers, body, "", "", is_retried), None
-    code = _element(body, b"Code") or _STATUS_CODES.get(status, f"Http{status}")
+    code = _element(body, b"Code")
+    if not _CODE(code):
+        code = "InternalError" if is_ok else _STATUS_CODES.get(status, f"Http{status}")
     message = _element(body, b"Message") or f"HTTP {status} without an explanation"
     if request_id := _element(body, b"RequestId"):
         message = f"{message} (RequestId {request_id})"
     verdict = verdict_for(status, code)
-    if 200 <= status < 300 and verdict is Verdict.FAIL and not body.rstrip().endswith(b">"):
-        verdict = Verdict.RETRY
     return Response(status, answer.headers, body, code, _one_line(message), is_retried), verdict
 
 

@@ -75,7 +75,7 @@ def run_batch(
         scratch = (
             S3Url.parse(scratch_url, what="scratch_url") if scratch_url else S3Url(first.bucket, ".s3batch-scratch")
         )
-        capabilities = capabilities_for(executor, access, operation, [first.bucket], first, scratch)
+        capabilities = capabilities_for(executor, access, operation, first, scratch)
         executor.run(
             operation,
             itertools.starmap(Work, enumerate(itertools.chain([first], source))),

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
-from airflow_s3batch.core.errors import AccessError, InfrastructureError
+from airflow_s3batch.core.errors import (
+    AccessError,
+    ArgumentError,
+    CapabilityError,
+    InfrastructureError,
+    ManifestError,
+)
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.core.verdicts import Verdict
+from airflow_s3batch.core.verdicts import UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.answers import judged, server_time
 from airflow_s3batch.engine.pacing import Window, backoff_s
@@ -23,9 +30,16 @@ from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.prepared import Preparer
 from airflow_s3batch.engine.signing import Signer
 from airflow_s3batch.engine.transport import Answer, Transport
-from airflow_s3batch.operations.base import Operation, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.base import Call, Operation, Request, Response, RunContext, Steps
+
+log = logging.getLogger(__name__)
+
+REQUEST_IMPOSSIBLE = "RequestImpossible"
+"""ErrorCode of objects for which no request could be made, or whose answer could not be understood."""
 
 _POLL_S = 0.5
+_OUTAGE_S = 5.0
+_EXPLAIN = Call("GetObject", {"Range": "bytes=0-0"})
 _MOST_BATCHES = 8
 _MOST_SKEWS = 2
 T = TypeVar("T")
@@ -39,9 +53,14 @@ class Work(NamedTuple):
 
 
 class _Exchange:
-    """A generator under way: one object, or one batch of them."""
+    """
+    A generator under way: one object, or one batch of them; none for a probe.
 
-    __slots__ = ("attempt", "is_ambiguous", "request", "steps", "works")
+    Attributes:
+        unexplained: the refusal of a HEAD, which has no body, while a GET is asked for the reason.
+    """
+
+    __slots__ = ("attempt", "is_ambiguous", "request", "steps", "unexplained", "works")
 
     def __init__(self, works: Sequence[Work], steps: Steps[Any]) -> None:
         self.works = works
@@ -49,6 +68,7 @@ class _Exchange:
         self.request: Request
         self.attempt = 0
         self.is_ambiguous = False
+        self.unexplained: Response | None = None
 
 
 class Executor:
@@ -79,6 +99,11 @@ class Executor:
         self._waiting: list[tuple[float, int, _Exchange]] = []
         self._order = itertools.count()
         self._last_success = clock()
+        self._has_succeeded = False
+        self._asks_regions = access.is_aws
+        self._buckets: set[str] = set()
+        self._held: _Exchange | None = None
+        self._batches = 0
 
     def __enter__(self) -> Self:
         return self
@@ -121,10 +146,10 @@ class Executor:
             InfrastructureError: nothing has succeeded for ``give_up_s`` although requests keep being sent.
         """
         exchanges = self._exchanges(operation, iter(source), context)
-        most = _MOST_BATCHES if operation.batch_size > 1 else self._policy.max_concurrency
 
         def settle(exchange: _Exchange, result: Any) -> None:
-            results = (result,) if operation.batch_size == 1 else result
+            self._batches -= len(exchange.works) > 1
+            results = (result,) if isinstance(result, Outcome) else result
             for work, outcome in zip(exchange.works, results, strict=True):
                 on_outcome(work, outcome)
 
@@ -139,25 +164,31 @@ class Executor:
                     return
             self._resend()
             if is_open:
-                is_open = self._fill(exchanges, most, settle, keep_going)
+                is_open = self._fill(exchanges, settle, keep_going)
             for answer in self._transport.poll(self._wait_s()):
                 self._on_answer(answer, settle)
 
     def _fill(
         self,
         exchanges: Iterator[_Exchange | None],
-        most: int,
         settle: Callable[[_Exchange, Any], None],
         keep_going: Callable[[], bool],
     ) -> bool:
         """Start as many objects as the window takes; return whether there may be more to start."""
         now = self._clock()
+        most = self._policy.max_concurrency
         while len(self._transport) + len(self._waiting) < most and self.window.allows(len(self._transport), now):
-            exchange = next(exchanges, _END)
+            exchange = self._held or next(exchanges, _END)
+            self._held = None
             if exchange is None:
                 return True
             if exchange is _END:
                 return False
+            if len(exchange.works) > 1:
+                if self._batches >= _MOST_BATCHES:
+                    self._held = exchange
+                    return True
+                self._batches += 1
             self._advance(exchange, None, settle)
             if not keep_going():
                 return False
@@ -166,10 +197,6 @@ class Executor:
     def _exchanges(
         self, operation: Operation, source: Iterator[Work | None], context: RunContext
     ) -> Iterator[_Exchange | None]:
-        if operation.batch_size == 1:
-            for work in source:
-                yield None if work is None else _Exchange((work,), operation.steps(work.obj, context))
-            return
         batch: list[Work] = []
         for work in source:
             if work is None:
@@ -178,13 +205,14 @@ class Executor:
                     batch = []
                 yield None
                 continue
-            if not operation.is_batchable(work.obj, context):
-                yield _Exchange((work,), _listed(operation.steps(work.obj, context)))
+            obj = work.obj if work.obj.version_id != "" else work.obj._replace(version_id=None)
+            if operation.batch_size == 1 or not operation.is_batchable(obj, context):
+                yield _Exchange((work,), _steps(operation, obj, context))
                 continue
-            if batch and (len(batch) == operation.batch_size or batch[0].obj.bucket != work.obj.bucket):
+            if batch and (len(batch) == operation.batch_size or batch[0].obj.bucket != obj.bucket):
                 yield _batched(operation, batch, context)
                 batch = []
-            batch.append(work)
+            batch.append(work._replace(obj=obj))
         if batch:
             yield _batched(operation, batch, context)
 
@@ -196,15 +224,38 @@ class Executor:
         except StopIteration as stop:
             settle(exchange, stop.value)
             return
+        except (AccessError, CapabilityError, InfrastructureError, ManifestError):
+            raise
+        except Exception as error:  # noqa: BLE001 - an answer that nobody thought of must not stop the other objects
+            self._fail(exchange, error, settle)
+            return
         exchange.attempt = 1
         exchange.is_ambiguous = False
         if exchange.request.delay_s:
             self._wait(exchange, exchange.request.delay_s)
-        else:
+            return
+        try:
             self._send(exchange)
+        except (ArgumentError, UnicodeEncodeError) as error:
+            self._fail(exchange, error, settle)
+
+    def _fail(self, exchange: _Exchange, error: Exception, settle: Callable[[_Exchange, Any], None]) -> None:
+        """Settle all objects of *exchange* as failed by *error*; a probe has none and passes it on."""
+        exchange.steps.close()
+        if not exchange.works:
+            raise error
+        if not isinstance(error, ArgumentError):
+            log.warning("an object failed in a way that nobody thought of", exc_info=error)
+        outcome = Outcome(0, REQUEST_IMPOSSIBLE, f"{type(error).__name__}: {error}"[:500])
+        settle(exchange, [outcome] * len(exchange.works))
 
     def _send(self, exchange: _Exchange) -> None:
         request = exchange.request
+        if self._asks_regions and request.bucket not in self._buckets:
+            self.preparer.learn_region(request.bucket)
+            self._buckets.add(request.bucket)
+        if exchange.unexplained is not None:
+            request = request._replace(call=_EXPLAIN)
         template = self.preparer.template(request.call, request.bucket)
         self.requests += 1
         self._transport.start(exchange, template, template.fill(request, self._signer))
@@ -225,21 +276,36 @@ class Executor:
     def _on_answer(self, answer: Answer, settle: Callable[[_Exchange, Any], None]) -> None:
         exchange: _Exchange = answer.tag
         response, verdict = judged(answer, exchange.request.call.api, is_retried=exchange.is_ambiguous)
-        if verdict is None:
-            self._last_success = self._clock()
-            self.window.on_success()
-            self._advance(exchange, response, settle)
-        elif verdict is Verdict.FAIL:
-            self._last_success = self._clock()  # the store is well; it is the object that is refused
+        if exchange.unexplained is not None:
+            unexplained, exchange.unexplained = exchange.unexplained, None
+            if verdict is None:  # a GET is allowed where the HEAD was not: the refusal stands as it is
+                response, verdict = unexplained, Verdict.FAIL
+        elif verdict is Verdict.FAIL and exchange.request.call.api == "HeadObject" and answer.status in (400, 403):
+            exchange.unexplained = response
+            self._send(exchange)
+            return
+        if verdict is Verdict.ABORT and self._has_succeeded and answer.status:
+            verdict = Verdict.FAIL  # the connection is well: it is about this object
+        if verdict is None or verdict is Verdict.FAIL:
+            self._last_success = self._clock()  # a refusal shows that the store is well, too
+            if verdict is None:
+                self._has_succeeded = True
+                self.window.on_success()
             self._advance(exchange, response, settle)
         elif self._may_retry(exchange, response, verdict):
             exchange.is_ambiguous = exchange.is_ambiguous or answer.status == 0 or answer.status >= 500
             delay_s = backoff_s(exchange.attempt)
-            exchange.attempt += 1
+            if not self._is_outage(response, verdict):
+                exchange.attempt += 1
             self.retries += 1
             self._wait(exchange, delay_s)
         else:
             self._advance(exchange, response, settle)
+
+    def _is_outage(self, response: Response, verdict: Verdict) -> bool:
+        """Return whether nothing gets through for reasons that can't be the object's; such tries are not counted."""
+        is_general = verdict is Verdict.THROTTLE or response.error_code in UNREACHABLE
+        return is_general and self._clock() - self._last_success > _OUTAGE_S
 
     def _may_retry(self, exchange: _Exchange, response: Response, verdict: Verdict) -> bool:
         """Return whether to send again; keep clock, credentials and window in step with what the store said."""
@@ -272,9 +338,18 @@ def _nothing() -> Steps[None]:
 _END = _Exchange((), _nothing())
 
 
+def _steps(operation: Operation, obj: S3Object, context: RunContext) -> Steps[Outcome]:
+    """Return the steps for one object; where its column values won't do, steps that refuse it."""
+    try:
+        return operation.for_object(obj).steps(obj, context)
+    except ArgumentError as error:
+        return _refused(Outcome(400, operation.invalid_code, str(error)[:500]))
+
+
+def _refused(outcome: Outcome) -> Steps[Outcome]:
+    yield from ()
+    return outcome
+
+
 def _batched(operation: Operation, batch: list[Work], context: RunContext) -> _Exchange:
     return _Exchange(batch, operation.batch_steps([work.obj for work in batch], context))
-
-
-def _listed(steps: Steps[Outcome]) -> Steps[list[Outcome]]:
-    return [(yield from steps)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
 from typing import Any
 
 import botocore.exceptions
@@ -27,26 +26,25 @@ def capabilities_for(
     executor: Executor,
     access: S3Access,
     operation: Operation,
-    buckets: Iterable[str],
     sample: S3Object,
     scratch_folder: S3Url,
 ) -> Capabilities:
     """
     Return what the store can do for *operation*; it is tried on objects below *scratch_folder* unless this is AWS.
 
-    *buckets* are the ones the operation will work on: their configuration is read, never changed. *sample* is the
-    manifest's first row, for column values.
+    The configuration of the buckets that it works on is read, never changed. *sample* is the manifest's first row, for
+    those and for column values.
 
     Raises:
         CapabilityError: the operation can't be run safely here; nothing but scratch objects was touched.
     """
-    facts = {bucket: bucket_facts(executor.preparer.client, bucket) for bucket in buckets}
+    facts = {bucket: bucket_facts(executor.preparer.client, bucket) for bucket in operation.buckets(sample)}
     for bucket, fact in facts.items():
         if problems := operation.bucket_problems(fact):
             raise CapabilityError(f"{operation.name} can't be run on s3://{bucket}: {'; '.join(problems)}")
     if access.is_aws:
         return Capabilities(is_aws=True, buckets=facts)
-    findings = _probe(executor, operation, sample, scratch_folder / uuid.uuid4().hex)
+    findings = _probe(executor, operation.for_probe(sample), sample, scratch_folder / uuid.uuid4().hex)
     return Capabilities(is_aws=False, findings=findings, buckets=facts)
 
 
@@ -104,11 +102,12 @@ def _delete_scratch(scratch: S3Object) -> Steps[None]:
         yield Request(_DELETE, scratch.bucket, scratch.key + suffix)
 
 
-def verdict_to_json(capabilities: Capabilities) -> str:
-    """Return the text of ``verdict.json``."""
+def verdict_to_json(capabilities: Capabilities, endpoint: str) -> str:
+    """Return the text of ``verdict.json``; it holds for *endpoint* alone."""
     return json.dumps(
         {
             "format": FORMAT,
+            "endpoint": endpoint,
             "is_aws": capabilities.is_aws,
             "findings": dict(capabilities.findings),
             "buckets": {
@@ -120,9 +119,9 @@ def verdict_to_json(capabilities: Capabilities) -> str:
     )
 
 
-def verdict_from_json(text: bytes, *, place: str) -> Capabilities:
+def verdict_from_json(text: bytes, endpoint: str, *, place: str) -> Capabilities | None:
     """
-    Return what `verdict_to_json` wrote.
+    Return what `verdict_to_json` wrote; ``None`` if it was about another endpoint than *endpoint*.
 
     Raises:
         JobDamagedError: *text* is not such a verdict.
@@ -131,6 +130,8 @@ def verdict_from_json(text: bytes, *, place: str) -> Capabilities:
         data = json.loads(text)
         if data["format"] != FORMAT:
             raise JobDamagedError(f"{place}: format is {data['format']!r}; this version reads {FORMAT!r}")
+        if data["endpoint"] != endpoint:
+            return None
         return Capabilities(
             bool(data["is_aws"]),
             dict(data["findings"]),

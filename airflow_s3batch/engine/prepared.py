@@ -48,7 +48,19 @@ _DROPPED = frozenset(
 )
 _FILLED = frozenset({"DeleteObjects", "PutObject"})
 """APIs whose body comes with each request, so that nothing computed from the placeholder's may be kept."""
-_BODY_BOUND = frozenset({"content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-content-sha256"})
+_BODY_BOUND = frozenset(
+    {
+        "content-encoding",
+        "content-md5",
+        "transfer-encoding",
+        "x-amz-content-sha256",
+        "x-amz-decoded-content-length",
+        "x-amz-sdk-checksum-algorithm",
+        "x-amz-trailer",
+    }
+)
+_SERVICES = frozenset({"s3", "s3-object-lambda", "s3-outposts", ""})
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class _CapturedError(Exception):
@@ -87,18 +99,26 @@ class Template:
     body: bytes
     region: str
     service: str
+    needs_key: bool
     # everything in front of and behind the date, for requests that add no headers of their own
-    _second: str = ""
+    _second: tuple[str, str | None] = ("", None)
     _canonical_headers: str = ""
     _signed_names: str = ""
     _header_lines: tuple[str, ...] = ()
 
     def fill(self, request: Request, signer: Signer) -> tuple[str, list[str], bytes]:
-        """Return URL, header lines and body of *request*, signed for this second."""
+        """
+        Return URL, header lines and body of *request*, signed for this second.
+
+        Raises:
+            ArgumentError: the key is empty, which would make it a request on the bucket.
+        """
+        if self.needs_key and not request.key:
+            raise ArgumentError("the key is empty; S3 has no such objects")
         signer.tick()
         path = self.path + encode_key(request.key)
         query = self.query
-        if request.version_id is not None:
+        if request.version_id:
             query = tuple(sorted((*query, f"versionId={quote(request.version_id, safe='-_.~')}")))
         body, payload_hash = self.body, self.payload_hash
         if request.headers or request.body is not None:
@@ -108,11 +128,12 @@ class Template:
                 more = (*more, ("content-md5", base64.b64encode(hashlib.md5(body).digest()).decode()))  # noqa: S324
             canonical_headers, signed_names, lines = self._headers(signer, payload_hash, more)
         else:
-            if self._second != signer.amz_date:
+            second = signer.amz_date, signer.token
+            if self._second != second:
                 self._canonical_headers, self._signed_names, self._header_lines = self._headers(
                     signer, payload_hash, ()
                 )
-                self._second = signer.amz_date
+                self._second = second
             canonical_headers, signed_names, lines = self._canonical_headers, self._signed_names, self._header_lines
         query_text = "&".join(query)
         canonical = f"{self.kind.method}\n{path}\n{query_text}\n{canonical_headers}\n{signed_names}\n{payload_hash}"
@@ -170,12 +191,24 @@ class Preparer:
             self._templates[id(call), bucket] = found
         return found[1]
 
+    def learn_region(self, bucket: str) -> None:
+        """Ask where *bucket* is: botocore's client remembers another region, and templates made later go there."""
+        with contextlib.suppress(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
+            self.client.head_bucket(Bucket=bucket)
+
     def _make(self, call: Call, bucket: str) -> Template:
         captured = self._captured(call, bucket)
         parts = urlsplit(captured.url)
         headers = {name.lower(): _text(value) for name, value in captured.headers.items()}
         region, service = _scope(headers.get("authorization", ""), bucket)
         path, found, _ = parts.path.partition(_KEY)
+        operation = self.client.meta.service_model.operation_model(call.api)
+        needs_key = "Key" in operation.input_shape.members
+        if captured.method != operation.http["method"] or bool(found) != needs_key or service not in _SERVICES:
+            raise CapabilityError(
+                f"s3://{bucket}: this kind of bucket needs sessions, which are not supported; "
+                "use a general purpose bucket"
+            )
         is_filled = call.api in _FILLED
         kept = {
             name: value
@@ -186,7 +219,7 @@ class Preparer:
         }
         return Template(
             kind=Kind(captured.method, f"{parts.scheme}://{parts.netloc}", call.wants_headers),
-            host=parts.netloc,
+            host=parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, " ")),
             path=path if found else parts.path,
             query=tuple(
                 sorted(f"{_quoted(n)}={_quoted(v)}" for n, v in parse_qsl(parts.query, keep_blank_values=True))
@@ -196,6 +229,7 @@ class Preparer:
             body=b"" if is_filled else _body_of(captured),
             region=region,
             service=service,
+            needs_key=needs_key,
         )
 
     def _captured(self, call: Call, bucket: str) -> AWSPreparedRequest:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, ShardRef
 from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, OUTCOME_UNKNOWN, Outcome, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.core.verdicts import is_transient
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.evidence import SUMMARY_FORMAT, gather
 from airflow_s3batch.engine.executor import Executor, Work
@@ -45,10 +46,12 @@ class ShardState:
     Attributes:
         ranges: by index.
         attempts: how many there were.
+        was_cut: one of them did not end in order: what has no outcome may have been worked on.
     """
 
     ranges: dict[int, RangeState]
     attempts: int
+    was_cut: bool
 
     @property
     def unfinished(self) -> dict[int, frozenset[int] | None]:
@@ -88,6 +91,7 @@ def run_shard(
     resume: bool = True,
     progress: Callable[[str], None] = lambda _: None,
     stop: threading.Event | None = None,
+    shares_store: bool = True,
 ) -> Summary:
     """
     Do what is left of one shard and commit every outcome; return what this attempt did.
@@ -103,6 +107,8 @@ def run_shard(
         resume: keep what earlier attempts achieved; else start over in a new generation.
         progress: takes a line every ``policy.progress_every_s`` seconds, and one at start and end.
         stop: once set, no new object is started, and what has an outcome is committed.
+        shares_store: the job's files and the objects lie in the same store, so that the preflight can try the
+            operation in the job's folder; else it does so in the objects' bucket, under ``.s3batch-scratch/``.
 
     Raises:
         TooManyFailuresError: more failed than ``policy.allowed_failures``; everything is committed.
@@ -113,6 +119,7 @@ def run_shard(
         InfrastructureError: the store misbehaved for long, or *stop* was set; trying again may help.
     """
     run = _ShardRun(ref, operation, access, storage, task_id, try_number, policy or Policy(), progress, stop)
+    run.shares_store = shares_store
     return run.execute(resume=resume)
 
 
@@ -147,6 +154,7 @@ class _ShardRun:
             raise JobDamagedError(f"{self.layout.manifest}: there is no shard {ref.shard}")
         self.shard = self.manifest.shards[ref.shard]
         self.threshold = Threshold(policy)
+        self.shares_store = True
 
     @property
     def name(self) -> str:
@@ -169,7 +177,7 @@ class _ShardRun:
         state = self._state(generation)
         if not state.to_do:
             self.say(f"{self.name}: all {self.shard.rows:,} objects have succeeded already, nothing is left to do")
-            return Summary(Tally())
+            return Summary(Tally(), earlier=self.shard.rows)
         with (
             tempfile.TemporaryDirectory(prefix="s3batch-") as folder,
             Executor(self.access, self.policy) as executor,
@@ -179,7 +187,7 @@ class _ShardRun:
             capabilities = self._capabilities(executor, generation, reader)
             self._announce(generation, state)
             tally = self._work(executor, generation, reader, state, capabilities)
-            summary = self._summarize(executor, generation, tally)
+            summary = replace(self._summarize(executor, generation, tally), earlier=state.succeeded)
         self._judge(state, summary)
         return summary
 
@@ -189,17 +197,21 @@ class _ShardRun:
         with ThreadPoolExecutor(_READERS) as pool:
             commits = list(pool.map(lambda entry: evidence.read_commits(self.storage, entry), ranges))
         states = {entry.index: merge(entry, found) for entry, found in zip(ranges, commits, strict=True)}
-        return ShardState(states, len(evidence.attempts))
+        was_cut = any(attempt not in evidence.summaries for attempt in evidence.attempts)
+        return ShardState(states, len(evidence.attempts), was_cut)
 
     def _capabilities(self, executor: Executor, generation: GenerationLayout, reader: ShardReader) -> Capabilities:
         body = self.storage.read(generation.verdict)
-        if body is not None:
-            return verdict_from_json(body, place=str(generation.verdict))
+        endpoint = self.access.endpoint
+        known = verdict_from_json(body, endpoint, place=str(generation.verdict)) if body is not None else None
+        if known is not None:
+            return known
         sample = reader.first()
         if sample is None:
             raise JobDamagedError(f"{self.manifest.job_url}: shard {self.shard.index} has no rows")
-        found = capabilities_for(executor, self.access, self.operation, [sample.bucket], sample, generation.scratch)
-        self.storage.write(generation.verdict, verdict_to_json(found).encode(), "application/json")
+        scratch = generation.scratch if self.shares_store else S3Url(sample.bucket, ".s3batch-scratch")
+        found = capabilities_for(executor, self.access, self.operation, sample, scratch)
+        self.storage.write(generation.verdict, verdict_to_json(found, endpoint).encode(), "application/json")
         return found
 
     def _announce(self, generation: GenerationLayout, state: ShardState) -> None:
@@ -263,12 +275,13 @@ class _ShardRun:
         settle: Callable[[Work, Outcome], None],
     ) -> Iterator[Work | None]:
         """Yield the objects to do; ``None`` where the recorder needs a moment."""
-        forbids_replay = self.operation.replay is Replay.UNSAFE and state.attempts > 0 and not self.policy.replay_unsafe
+        forbids_replay = self.operation.replay is Replay.UNSAFE and state.was_cut and not self.policy.replay_unsafe
         for number, obj in reader.rows(state.unfinished):
             while recorder.is_busy:
                 yield None
             recorder.hand_out(number)
-            if forbids_replay and not state.ranges[number // self.manifest.range_rows].commits:
+            index, ordinal = divmod(number, self.manifest.range_rows)
+            if forbids_replay and state.ranges[index].lacks(ordinal):
                 settle(Work(number, obj), _UNKNOWN)
             else:
                 yield Work(number, obj)
@@ -299,14 +312,20 @@ class _ShardRun:
         return summary
 
     def _judge(self, state: ShardState, summary: Summary) -> None:
-        if self.stop.is_set() and not self.threshold.reason:
-            raise InfrastructureError(f"{self.name}: stopped after {summary.objects:,} objects; the rest is left to do")
         tally = summary.tally
         skipped = state.to_do - tally.objects
+        if skipped and self.stop.is_set() and not self.threshold.reason:
+            raise InfrastructureError(f"{self.name}: stopped after {summary.objects:,} objects; the rest is left to do")
         if skipped:
             tally.add_failures(NOT_ATTEMPTED, skipped, [])
         counted = tally.counted_failures(self.policy.tolerate)
         allowed = allowed_count(self.policy.allowed_failures, self.shard.rows)
+        passing = sum(number for code, number in tally.codes.items() if is_transient(code))
+        if counted > allowed >= counted - passing - skipped and passing:
+            raise InfrastructureError(
+                f"{self.name}: {tally.sentence()}.{_first(tally, self.policy.tolerate)} "
+                "These are troubles of the store or the network: the next attempt does them again"
+            )
         if counted > allowed:
             limit = f" {counted:,} count, {allowed:,} are allowed." if allowed or counted != tally.failed else ""
             raise TooManyFailuresError(

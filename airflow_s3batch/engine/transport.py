@@ -13,6 +13,7 @@ import select
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
+import boto3
 import certifi
 import pycurl
 from botocore.utils import get_environ_proxies
@@ -256,8 +257,10 @@ def _setting(access: S3Access, name: str) -> Any:
 def _ca_bundle(access: S3Access) -> str | None:
     """Return the CA bundle in botocore's order of precedence; ``None`` turns verification off."""
     verify = access.verify
-    if verify is None and access.session is not None:
-        verify = access.session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - botocore has no public way
+    if verify is None:
+        session = access.session or boto3.session.Session()
+        verify = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - botocore has no public way
+        verify = verify or os.environ.get("REQUESTS_CA_BUNDLE")
     if verify is False:
         return None
     return verify if isinstance(verify, str) and verify else certifi.where()

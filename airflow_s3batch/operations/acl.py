@@ -13,7 +13,17 @@ from typing import Any, ClassVar, get_args
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.operations.base import BucketFacts, Call, Operation, Replay, Request, RunContext, Steps
+from airflow_s3batch.operations.base import (
+    BucketFacts,
+    Call,
+    Column,
+    Operation,
+    Replay,
+    Request,
+    RunContext,
+    Steps,
+    choice_problems,
+)
 from airflow_s3batch.operations.probing import expect_intact, expect_success, refuse
 from airflow_s3batch.operations.types import CannedAcl
 
@@ -35,13 +45,13 @@ class PutObjectAcl(Operation):
     Refused where the bucket's Object Ownership is *Bucket owner enforced*: S3 ignores ACLs there and rejects new ones.
 
     Args:
-        canned_acl: a predefined list, e.g. ``"bucket-owner-full-control"``; or
+        canned_acl: a predefined list, e.g. ``"bucket-owner-full-control"`` (or a `Column`); or
         grants: by permission (``FULL_CONTROL``, ``READ``, ``READ_ACP``, ``WRITE_ACP``) the grantees in S3's header
             form: ``id="…"`` (canonical user) or ``uri="…"`` (group). The owner's own grant has to be named as well.
     """
 
-    canned_acl: str | None = None
-    grants: Mapping[str, Sequence[str]] | None = None
+    canned_acl: str | Column | None = None
+    grants: Mapping[str, Sequence[str | Column]] | None = None
     _call: Call = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "put_object_acl"
@@ -50,25 +60,31 @@ class PutObjectAcl(Operation):
     def __post_init__(self) -> None:
         """Check the fields and make the call that all objects share."""
         super().__post_init__()
-        params: dict[str, Any] = {"ACL": self.canned_acl} if self.canned_acl else {}
-        for permission, grantees in (self.grants or {}).items():
-            params[PERMISSIONS.get(permission, permission)] = ", ".join(grantees)
-        object.__setattr__(self, "_call", Call("PutObjectAcl", params))
+        object.__setattr__(self, "_call", Call("PutObjectAcl", self._params()))
+
+    def _params(self) -> dict[str, Any]:
+        if self.columns() or self.has_templates:
+            return {}  # for_object and render make the operation that is sent
+        if self.grants:
+            return {
+                PERMISSIONS[permission]: ", ".join(map(str, grantees)) for permission, grantees in self.grants.items()
+            }
+        return {"ACL": self.canned_acl}
 
     def problems(self) -> list[str]:  # noqa: D102
         if (self.canned_acl is None) == (not self.grants):
             return ["give either canned_acl or grants"]
-        if self.canned_acl is not None:
-            if self.canned_acl not in CANNED_ACLS:
-                return [f"canned_acl={self.canned_acl!r}: expected one of {', '.join(sorted(CANNED_ACLS))}"]
-            return []
+        if self.grants is None:
+            return choice_problems(CANNED_ACLS, canned_acl=self.canned_acl)
+        if not isinstance(self.grants, Mapping):
+            return [f"grants={self.grants!r}: expected lists of grantees by permission"]
         found = []
-        for permission, grantees in (self.grants or {}).items():
+        for permission, grantees in self.grants.items():
             if permission not in PERMISSIONS:
                 found.append(f"grants[{permission!r}]: expected one of {', '.join(PERMISSIONS)}")
-            if isinstance(grantees, str) or not grantees:
+            if not isinstance(grantees, (list, tuple)) or not grantees:
                 found.append(f"grants[{permission!r}]={grantees!r}: expected a list of grantees")
-            elif wrong := [g for g in grantees if not g.startswith(("id=", "uri="))]:
+            elif wrong := [g for g in grantees if not isinstance(g, Column) and not str(g).startswith(("id=", "uri="))]:
                 found.append(f'grants[{permission!r}]: {wrong[0]!r} is neither id="…" nor uri="…"')
         return found
 

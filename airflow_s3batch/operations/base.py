@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 
@@ -179,15 +179,20 @@ class Operation(ABC):
         replay: what may be done again after a crash.
         destroys: whether object data is lost by it for good.
         batch_size: objects that one request can hold; above 1, `batch_steps` is used.
+        invalid_code: ErrorCode of objects whose column values the operation can't take.
     """
 
     name: ClassVar[str]
     replay: ClassVar[Replay]
     destroys: ClassVar[bool] = False
     batch_size: ClassVar[int] = 1
+    invalid_code: ClassVar[str] = "InvalidArgument"
+    _MOST_VARIANTS: ClassVar[int] = 5_000
 
     def __post_init__(self) -> None:
         """Check literal values; fields with Jinja in them are checked after rendering."""
+        object.__setattr__(self, "_column_names", tuple(sorted(self.columns())))
+        object.__setattr__(self, "_variants", {})
         if not self.has_templates:
             self.validate()
 
@@ -195,17 +200,21 @@ class Operation(ABC):
 
     @abstractmethod
     def problems(self) -> list[str]:
-        """Return all that is wrong with the fields, a clause each; empty if nothing is."""
+        """Return all that is wrong with the fields, a clause each; column values are checked object by object."""
 
     def validate(self) -> None:
         """
-        Check the fields.
+        Check the fields of an operation that is about to be used.
 
         Raises:
-            ArgumentError: lists all that is wrong.
+            ArgumentError: lists all that is wrong; also if Jinja is left in a field.
         """
         if found := self.problems():
             raise ArgumentError.of(type(self).__name__, found)
+        if self.has_templates:
+            raise ArgumentError(
+                f"{type(self).__name__}: a field holds '{{{{' or '{{%', a template that is not rendered"
+            )
 
     @property
     def has_templates(self) -> bool:
@@ -222,6 +231,50 @@ class Operation(ABC):
     def columns(self) -> set[str]:
         """Return the names of the manifest columns that fields refer to."""
         return {column.name for column in _columns(self._fields())}
+
+    def for_object(self, obj: S3Object) -> Self:
+        """
+        Return the operation with each `Column` replaced by its value for *obj*; made once per distinct set of values.
+
+        A null becomes ``None`` in a field of its own, and an empty text inside a mapping or list.
+
+        Raises:
+            ArgumentError: the operation can't take these values.
+            ManifestError: the manifest has no such column.
+        """
+        names: tuple[str, ...] = self._column_names  # type: ignore[attr-defined]
+        if not names:
+            return self
+        try:
+            values = tuple(Column(name).value_of(obj) for name in names)
+        except KeyError as error:
+            raise ManifestError(f"{self.name}: the manifest has no column {error}; add it to columns=") from None
+        variants: dict[Any, Self] = self._variants  # type: ignore[attr-defined]
+        found = variants.get(values)
+        if found is None:
+            if len(variants) >= self._MOST_VARIANTS:
+                variants.clear()
+            found = variants[values] = self._with_columns(dict(zip(names, values, strict=True)))
+        return found
+
+    def _with_columns(self, values: Mapping[str, Any]) -> Self:
+        fields = {name: _resolved(value, values, null=None) for name, value in self._fields().items()}
+        variant = dataclasses.replace(self, **fields)  # type: ignore[type-var]
+        variant.validate()
+        return variant
+
+    def for_probe(self, sample: S3Object) -> Self:
+        """
+        Return the operation as the preflight tries it: with *sample*'s values, or with ``x`` where those won't do.
+
+        Raises:
+            ArgumentError: neither will do.
+            ManifestError: the manifest has no such column.
+        """
+        try:
+            return self.for_object(sample)
+        except ArgumentError:
+            return self._with_columns(dict.fromkeys(self.columns(), "x"))
 
     def to_json(self) -> dict[str, Any]:
         """Return the declaration as JSON-ready values: for the job's files, the fingerprint and Airflow's UI."""
@@ -248,6 +301,10 @@ class Operation(ABC):
         """Yield the requests for up to `batch_size` objects of one bucket; return their outcomes in the same order."""
         raise NotImplementedError
 
+    def buckets(self, sample: S3Object) -> list[str]:
+        """Return the buckets that the operation works on, as far as the manifest's first row *sample* tells."""
+        return [sample.bucket]
+
     def bucket_problems(self, facts: BucketFacts) -> list[str]:  # noqa: ARG002 - most operations work on any bucket
         """Return why the operation can't work on a bucket that is set up like this, a clause each."""
         return []
@@ -257,7 +314,8 @@ class Operation(ABC):
         """
         Try the operation on *scratch*, an object of our own that may be damaged, and look at the effect.
 
-        Runs on endpoints that are not known to be AWS. *sample* is the manifest's first row, for column values.
+        Runs on endpoints that are not known to be AWS, on what `for_probe` returns. *sample* is the manifest's first
+        row.
         Returns the findings for `Capabilities`.
 
         Raises:
@@ -297,6 +355,36 @@ def _rendered(value: Any, render_text: Callable[[str], str]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_rendered(item, render_text) for item in value)
     return value
+
+
+def _resolved(value: Any, columns: Mapping[str, Any], *, null: str | None) -> Any:
+    """Return *value* with the values of *columns* (texts) for each `Column` in it; *null* stands for a null."""
+    if isinstance(value, Column):
+        found = columns[value.name]
+        return null if found is None else found if isinstance(found, bool) else str(found)
+    if isinstance(value, Mapping):
+        return {key: _resolved(item, columns, null="") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_resolved(item, columns, null="") for item in value)
+    return value
+
+
+def text_problems(**values: Any) -> list[str]:
+    """Return a clause for each of *values* that is neither a text nor a `Column`; ``None`` is fine."""
+    return [
+        f"{name}={value!r} is not a text"
+        for name, value in values.items()
+        if value is not None and not isinstance(value, (str, Column))
+    ]
+
+
+def choice_problems(allowed: Collection[str], **values: Any) -> list[str]:
+    """Return a clause for each of *values* that is not one of *allowed*; ``None`` and columns are fine."""
+    return [
+        f"{name}={value!r}: expected one of {', '.join(sorted(allowed))}"
+        for name, value in values.items()
+        if value is not None and not isinstance(value, Column) and value not in allowed
+    ]
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
 from urllib.parse import quote, urlencode
@@ -16,7 +16,17 @@ from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.acl import CANNED_ACLS
-from airflow_s3batch.operations.base import Call, Operation, Replay, Request, RunContext, Steps
+from airflow_s3batch.operations.base import (
+    Call,
+    Column,
+    Operation,
+    Replay,
+    Request,
+    RunContext,
+    Steps,
+    choice_problems,
+    text_problems,
+)
 from airflow_s3batch.operations.encryption import EncryptionChoice
 from airflow_s3batch.operations.probing import expect_intact, expect_success, refuse
 from airflow_s3batch.operations.tagging import tag_problems
@@ -41,8 +51,10 @@ class CopyObject(Operation):
     The version that the manifest names is copied, or the current one where it names none; what stands at the target
     key is overwritten (or becomes a noncurrent version). Up to 5 GiB an object.
 
+    Every field may be a `Column`.
+
     Args:
-        target_bucket: name of the bucket to copy to.
+        target_bucket: name of the bucket to copy to; through an access point the keys have to change.
         target_key_prefix: put in front of each key, with a slash between; empty keeps the keys.
         storage_class: of the copies; S3's default is STANDARD, whatever the source's class.
         encryption: ``"SSE-S3"`` or ``"SSE-KMS"``; ``None`` leaves it to the target bucket's default.
@@ -53,15 +65,15 @@ class CopyObject(Operation):
         tags: tags that replace the source's; ``None`` copies them, ``{}`` means none.
     """
 
-    target_bucket: str
-    target_key_prefix: str = ""
-    storage_class: str | None = None
-    encryption: str | None = None
-    kms_key_id: str | None = None
-    bucket_key_enabled: bool | None = None
-    canned_acl: str | None = None
-    metadata: Mapping[str, str] | None = None
-    tags: Mapping[str, str] | None = None
+    target_bucket: str | Column
+    target_key_prefix: str | Column | None = ""
+    storage_class: str | Column | None = None
+    encryption: str | Column | None = None
+    kms_key_id: str | Column | None = None
+    bucket_key_enabled: bool | Column | None = None
+    canned_acl: str | Column | None = None
+    metadata: Mapping[str, str | Column] | None = None
+    tags: Mapping[str, str | Column] | None = None
     _call: Call = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "copy_object"
@@ -70,7 +82,8 @@ class CopyObject(Operation):
     def __post_init__(self) -> None:
         """Check the fields and make the call that all objects share."""
         super().__post_init__()
-        object.__setattr__(self, "_call", Call("CopyObject", self._params()))
+        is_open = self.columns() or self.has_templates  # for_object and render make the operation that is sent
+        object.__setattr__(self, "_call", Call("CopyObject", {} if is_open else self._params()))
 
     def _params(self) -> dict[str, Any]:
         params: dict[str, Any] = {}
@@ -87,32 +100,48 @@ class CopyObject(Operation):
         return params
 
     def problems(self) -> list[str]:  # noqa: D102
-        found = []
-        if not isinstance(self.target_bucket, str) or not self.target_bucket:
-            found.append(f"target_bucket={self.target_bucket!r}: expected the name of a bucket")
-        elif "/" in self.target_bucket and not self.target_bucket.startswith("arn:"):
-            found.append(f"target_bucket={self.target_bucket!r}: expected a bucket's name; use target_key_prefix")
-        if self.target_key_prefix.startswith("/"):
-            found.append(f"target_key_prefix={self.target_key_prefix!r} starts with a slash")
-        if self.storage_class is not None and self.storage_class not in get_args(StorageClass):
-            found.append(f"storage_class={self.storage_class!r}: expected one of {', '.join(get_args(StorageClass))}")
+        found = text_problems(target_bucket=self.target_bucket, target_key_prefix=self.target_key_prefix)
+        if not found:
+            found = [*self._target_problems()]
+        found.extend(choice_problems(get_args(StorageClass), storage_class=self.storage_class))
+        found.extend(choice_problems(CANNED_ACLS, canned_acl=self.canned_acl))
         if self.encryption is not None:
             found.extend(EncryptionChoice(self.encryption, self.kms_key_id, self.bucket_key_enabled).problems())
         elif self.kms_key_id is not None or self.bucket_key_enabled is not None:
             found.append("kms_key_id and bucket_key_enabled go with encryption='SSE-KMS' only")
-        if self.canned_acl is not None and self.canned_acl not in CANNED_ACLS:
-            found.append(f"canned_acl={self.canned_acl!r}: expected one of {', '.join(sorted(CANNED_ACLS))}")
-        found.extend(tag_problems(self.tags or {}))
+        for name in ("tags", "metadata"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Mapping):
+                found.append(f"{name}={value!r}: expected texts by name")
+            else:
+                found.extend(tag_problems(value or {}) if name == "tags" else text_problems(**(value or {})))
         return found
+
+    def _target_problems(self) -> Iterator[str]:
+        if not self.target_bucket:
+            yield f"target_bucket={self.target_bucket!r}: expected the name of a bucket"
+        elif "/" in str(self.target_bucket) and not str(self.target_bucket).startswith("arn:"):
+            yield f"target_bucket={self.target_bucket!r}: expected a bucket's name; use target_key_prefix"
+        if str(self.target_key_prefix).startswith("/"):
+            yield f"target_key_prefix={self.target_key_prefix!r} starts with a slash"
+
+    def buckets(self, sample: S3Object) -> list[str]:  # noqa: D102
+        return [sample.bucket, *([self.target_bucket] if isinstance(self.target_bucket, str) else [])]
 
     def target_key(self, obj: S3Object) -> str:
         """Return the key that *obj* is copied to."""
-        prefix = self.target_key_prefix
+        prefix = str(self.target_key_prefix or "")
         return f"{prefix}{'' if prefix.endswith('/') else '/'}{obj.key}" if prefix else obj.key
+
+    def _is_itself(self, obj: S3Object) -> bool:
+        """Return whether *obj* would be copied onto itself, as far as names tell: an alias may be any bucket."""
+        bucket = str(self.target_bucket)
+        is_alias = bucket.startswith("arn:") or bucket.endswith("-s3alias")
+        return self.target_key(obj) == obj.key and (bucket == obj.bucket or is_alias)
 
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: ARG002, D102
         target = self.target_key(obj)
-        if (self.target_bucket, target) == (obj.bucket, obj.key):
+        if self._is_itself(obj):
             return Outcome(
                 400, "InvalidRequest", "the target is the object itself; RewriteObject changes objects in place"
             )
@@ -125,11 +154,11 @@ class CopyObject(Operation):
                 f"with target_key_prefix the key has {len(target.encode())} bytes; S3 takes 1024",
             )
         headers = (("x-amz-copy-source", copy_source(obj)),)
-        response = yield Request(self._call, self.target_bucket, target, None, headers)
+        response = yield Request(self._call, str(self.target_bucket), target, None, headers)
         return response.outcome()
 
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
-        if (self.target_bucket, self.target_key(sample)) == (sample.bucket, sample.key):
+        if self._is_itself(sample):
             raise refuse(self.name, "was asked to copy objects onto themselves; RewriteObject changes objects in place")
         copy = scratch._replace(key=scratch.key + "-copy")
         headers = (("x-amz-copy-source", copy_source(scratch)),)

@@ -39,7 +39,7 @@ def delete_xml(objects: Sequence[S3Object], *, is_conditional: bool) -> bytes:
     parts = ['<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">']
     for obj in objects:
         parts.append(f"<Object><Key>{escape(obj.key)}</Key>")
-        if obj.version_id is not None:
+        if obj.version_id:
             parts.append(f"<VersionId>{escape(obj.version_id)}</VersionId>")
         elif is_conditional and obj.e_tag is not None:
             parts.append(f"<ETag>&quot;{escape(obj.e_tag)}&quot;</ETag>")

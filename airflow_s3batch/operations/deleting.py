@@ -12,7 +12,7 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from airflow_s3batch.core.errors import CapabilityError
@@ -79,28 +79,22 @@ class DeleteObject(Operation):
         return obj.e_tag is not None and context.capabilities.findings.get("bulk_conditions", _HONOURED) == _HONOURED
 
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: D102
-        if self.allow_unconditional or (obj.version_id is not None and obj.version_id != "null"):
+        if self.allow_unconditional or (obj.version_id and obj.version_id != "null"):
             response = yield Request(self._single, obj.bucket, obj.key, obj.version_id)
             return _judged(response, context)
         if obj.version_id is None and context.capabilities.findings.get("single_conditions") == _IGNORED:
             return Outcome(400, "InvalidRequest", "the store ignores If-Match on deletes; see allow_unconditional")
         e_tag = obj.e_tag
         if obj.version_id == "null" or e_tag is None:
-            response = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
-            if not response.is_success:
-                return _judged(response, context)
-            seen = response.headers.get("etag", "").strip('"')
-            if e_tag is not None and seen != e_tag:
-                return _changed(e_tag, seen)
+            seen = yield from _seen_e_tag(obj, context)
+            if isinstance(seen, Outcome):
+                return seen
             e_tag = seen
-        # S3 evaluates conditions against the current version only: a null version was compared above
+        # S3 evaluates conditions against the current version only: a null version was compared just now
         headers = (("if-match", f'"{e_tag}"'),) if obj.version_id is None else ()
         response = yield Request(self._single, obj.bucket, obj.key, obj.version_id, headers)
         if headers and response.error_code in _CONDITION_CODES:
-            head = yield Request(HEAD, obj.bucket, obj.key)
-            if head.is_success:
-                return _changed(e_tag, head.headers.get("etag", "").strip('"'))
-            response = head._replace(is_retried=response.is_retried)
+            return (yield from _after_conflict(obj, e_tag, response, context))
         return _judged(response, context)
 
     def batch_steps(self, objects: Sequence[S3Object], context: RunContext) -> Steps[list[Outcome]]:  # noqa: D102
@@ -115,12 +109,13 @@ class DeleteObject(Operation):
                     outcomes[number] = response.outcome()
                 break
             told = delete_results(response.body)
+            followed = replace(context, is_replay=context.is_replay or response.is_retried or attempt > 1)
             again = []
             for number in waiting:
                 obj = objects[number]
                 outcome = told.get((obj.key, obj.version_id or "")) or told.get((obj.key, ""))
                 if outcome is None or outcome.error_code in _CONDITION_CODES:
-                    outcome = yield from self.steps(obj, context)
+                    outcome = yield from self.steps(obj, followed)
                 elif outcome.error_code and verdict_for(outcome.http_status, outcome.error_code) in _RETRIED:
                     again.append(number)
                 outcomes[number] = outcome
@@ -139,9 +134,11 @@ class DeleteObject(Operation):
             findings["single_conditions"] = _IGNORED
             scratch = yield from _put(scratch)
         yield Request(self._bulk, wrong.bucket, "", None, (), delete_xml([wrong], is_conditional=True))
-        if not (yield from _exists(scratch)):
+        survives = yield from _exists(scratch)
+        yield Request(self._bulk, scratch.bucket, "", None, (), delete_xml([scratch], is_conditional=True))
+        if not survives or (yield from _exists(scratch)):
             findings["bulk_conditions"] = _IGNORED
-            scratch = yield from _put(scratch)
+        scratch = yield from _put(scratch)
         is_ignored = findings["single_conditions"] == _IGNORED
         if is_ignored and sample.version_id is None and not self.allow_unconditional:
             raise CapabilityError(
@@ -173,6 +170,28 @@ class DeleteObject(Operation):
 _RETRIED = frozenset({Verdict.RETRY, Verdict.THROTTLE})
 
 
+def _seen_e_tag(obj: S3Object, context: RunContext) -> Steps[str | Outcome]:
+    """Return the ETag that a HEAD shows (empty for a delete marker), or why the object is not to be deleted."""
+    response = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
+    if obj.version_id == "null" and response.headers.get("x-amz-delete-marker") == "true":
+        return ""
+    if not response.is_success:
+        return _judged(response, context)
+    seen = response.headers.get("etag", "").strip('"')
+    if not seen:
+        return Outcome(400, "InvalidRequest", "the store shows no ETag, so a newer body could not be told apart")
+    return seen if obj.e_tag in (None, seen) else _changed(obj.e_tag, seen)
+
+
+def _after_conflict(obj: S3Object, e_tag: str, response: Response, context: RunContext) -> Steps[Outcome]:
+    """Return what a failed condition means: changed, gone by our own hand, or gone by another's."""
+    head = yield Request(HEAD, obj.bucket, obj.key)
+    if not head.is_success:
+        return _judged(head._replace(is_retried=response.is_retried), context)
+    seen = head.headers.get("etag", "").strip('"')
+    return response.outcome() if seen == e_tag else _changed(e_tag, seen)
+
+
 def _judged(response: Response, context: RunContext) -> Outcome:
     if response.is_success:
         return DELETED
@@ -181,7 +200,7 @@ def _judged(response: Response, context: RunContext) -> Outcome:
     return response.outcome()
 
 
-def _changed(expected: str, seen: str) -> Outcome:
+def _changed(expected: str | None, seen: str) -> Outcome:
     message = f"the object has changed since the manifest was made (ETag {seen}, was {expected}); kept"
     return Outcome(412, "PreconditionFailed", message)
 

@@ -12,9 +12,11 @@ _HEADERS = {
 }
 
 
-def grant_headers(body: bytes) -> tuple[tuple[str, str], ...]:
+def grant_headers(body: bytes) -> tuple[tuple[str, str], ...] | None:
     """
     Return the headers for the grants of a GetObjectAcl response; none if only the owner has access (S3's default).
+
+    ``None`` if *body* is no ACL, or one that headers can't express.
 
     Source:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
@@ -22,7 +24,9 @@ def grant_headers(body: bytes) -> tuple[tuple[str, str], ...]:
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 - expat resolves no external entities; the store is the user's
     except ElementTree.ParseError:
-        return ()
+        return None
+    if root.tag.rpartition("}")[2] != "AccessControlPolicy":
+        return None
     owner = ""
     grants: dict[str, list[str]] = {}
     for element in root.iter():
@@ -37,6 +41,8 @@ def grant_headers(body: bytes) -> tuple[tuple[str, str], ...]:
                 grants.setdefault(_text(element, "Permission"), []).append(who)
     if grants in ({}, {"FULL_CONTROL": [f'id="{owner}"']}):
         return ()
+    if not all(text.isascii() and text.isprintable() for who in grants.values() for text in who):
+        return None
     return tuple((_HEADERS[permission], ", ".join(who)) for permission, who in grants.items() if permission in _HEADERS)
 
 

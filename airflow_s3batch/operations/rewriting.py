@@ -13,12 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.operations.base import Call, Capabilities, Operation, Replay, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.base import (
+    Call,
+    Capabilities,
+    Column,
+    Operation,
+    Replay,
+    Request,
+    Response,
+    RunContext,
+    Steps,
+)
 from airflow_s3batch.operations.copying import TOO_LARGE, copy_source
 from airflow_s3batch.operations.encryption import EncryptionChoice
 from airflow_s3batch.operations.grants import grant_headers
@@ -37,6 +49,7 @@ _KEPT = (
     "x-amz-object-lock-retain-until-date",
     "x-amz-object-lock-legal-hold",
 )
+_RETENTION = ("x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date")
 _CONTENT_HEADERS = (
     "cache-control",
     "content-disposition",
@@ -64,9 +77,9 @@ class RewriteObject(Operation):
             moment may be lost.
     """
 
-    encryption: str
-    kms_key_id: str | None = None
-    bucket_key_enabled: bool | None = None
+    encryption: str | Column
+    kms_key_id: str | Column | None = None
+    bucket_key_enabled: bool | Column | None = None
     allow_unconditional: bool = False
     _copy: Call = field(init=False, repr=False, compare=False)
     _replace: Call = field(init=False, repr=False, compare=False)
@@ -77,7 +90,8 @@ class RewriteObject(Operation):
     def __post_init__(self) -> None:
         """Check the fields and make the calls that all objects share."""
         super().__post_init__()
-        params = self._choice.copy_params()
+        is_open = self.columns() or self.has_templates  # for_object and render make the operation that is sent
+        params = {} if is_open else self._choice.copy_params()
         object.__setattr__(self, "_copy", Call("CopyObject", {**params, "MetadataDirective": "COPY"}))
         object.__setattr__(self, "_replace", Call("CopyObject", {**params, "MetadataDirective": "REPLACE"}))
 
@@ -92,7 +106,8 @@ class RewriteObject(Operation):
         if obj.is_latest is False:
             return Outcome(400, NOT_CURRENT, "a noncurrent version can't be rewritten: the copy would become current")
         head = yield Request(HEAD, obj.bucket, obj.key)
-        if head.is_success and self._is_done(head):
+        is_meant = context.is_replay or obj.version_id in (None, head.headers.get("x-amz-version-id", "null"))
+        if head.is_success and is_meant and self._is_done(head):
             return ALREADY_SO
         if refused := (head.outcome() if not head.is_success else _refusal(obj, head)):
             return refused
@@ -116,7 +131,7 @@ class RewriteObject(Operation):
             ("x-amz-copy-source", copy_source(obj._replace(version_id=None))),
             ("x-amz-copy-source-if-match", e_tag),
             ("if-match", e_tag),
-            *((name, head.headers[name]) for name in _KEPT if name in head.headers),
+            *((name, head.headers[name]) for name in _kept(head)),
             *acl,
         ]
         if directive == "REPLACE":
@@ -163,6 +178,7 @@ class RewriteObject(Operation):
     def iam_actions(self) -> set[str]:  # noqa: D102
         actions = {"s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectAcl", "s3:GetObjectRetention"}
         actions |= {"s3:GetObjectLegalHold", "s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectAcl"}
+        actions |= {"s3:PutObjectRetention", "s3:PutObjectLegalHold"}
         return actions | ({"kms:Decrypt", "kms:GenerateDataKey"} if self.encryption == "SSE-KMS" else set())
 
 
@@ -172,13 +188,16 @@ def _refusal(obj: S3Object, head: Response) -> Outcome | None:
     if obj.version_id is not None and obj.version_id != version_id:
         return Outcome(400, NOT_CURRENT, f"version {version_id} is current now; rewriting would bury it")
     e_tag = head.headers.get("etag", "").strip('"')
+    if not e_tag:
+        return Outcome(400, "InvalidRequest", "the store shows no ETag, so a newer body could not be told apart")
     if obj.e_tag is not None and obj.e_tag != e_tag:
         return Outcome(
             412,
             "PreconditionFailed",
             f"the object has changed since the manifest was made (ETag {e_tag}, was {obj.e_tag})",
         )
-    if int(head.headers.get("content-length", "0")) > MOST_COPY_BYTES:
+    length = head.headers.get("content-length", "")
+    if length.isdigit() and int(length) > MOST_COPY_BYTES:
         return TOO_LARGE
     if not "".join(head.headers.values()).isascii() or head.headers.get("x-amz-missing-meta", "0") != "0":
         return Outcome(400, "InvalidRequest", "its metadata can't be read in full, so it could not be kept")
@@ -196,7 +215,27 @@ def _acl_headers(obj: S3Object, capabilities: Capabilities) -> Steps[tuple[tuple
         return Outcome(
             response.status, response.error_code, f"its ACL can't be read, so it could not be kept: {response.message}"
         )
-    return grant_headers(response.body)
+    headers = grant_headers(response.body)
+    return (
+        Outcome(0, "InvalidResponse", "its ACL can't be read, so it could not be kept") if headers is None else headers
+    )
+
+
+def _kept(head: Response) -> list[str]:
+    """Return the headers to send again; a retention that has run out can't be set anew."""
+    names = [name for name in _KEPT if name in head.headers]
+    until = _moment(head.headers.get("x-amz-object-lock-retain-until-date", ""))
+    now = _moment(head.headers.get("date", ""))
+    if until is not None and now is not None and until <= now:
+        return [name for name in names if name not in _RETENTION]
+    return names
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text[:4].isdigit() else parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _metadata(response: Response) -> dict[str, Any]:

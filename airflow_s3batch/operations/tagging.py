@@ -21,7 +21,6 @@ from airflow_s3batch.operations.probing import GET_TAGGING, expect_intact, expec
 MOST_TAGS = 10
 MOST_KEY_CHARACTERS = 128
 MOST_VALUE_CHARACTERS = 256
-_MOST_CALLS = 5_000
 # \w is wider than \p{L}\p{N}_ only by combining marks, which S3 refuses itself
 _ALLOWED = re.compile(r"[\w\s.:/=+\-@]*")
 
@@ -57,10 +56,17 @@ class PutObjectTagging(Operation):
     """
 
     tags: Mapping[str, str | Column]
-    _calls: dict[tuple[str, ...], Call] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _call: Call = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "put_object_tagging"
     replay: ClassVar[Replay] = Replay.SAFE
+    invalid_code: ClassVar[str] = "InvalidTag"
+
+    def __post_init__(self) -> None:
+        """Check the tags and make the call that all objects share."""
+        super().__post_init__()
+        tag_set = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        object.__setattr__(self, "_call", Call("PutObjectTagging", {"Tagging": {"TagSet": tag_set}}))
 
     def problems(self) -> list[str]:  # noqa: D102
         if not isinstance(self.tags, Mapping) or not self.tags:
@@ -68,29 +74,15 @@ class PutObjectTagging(Operation):
         return tag_problems(self.tags)
 
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: ARG002, D102
-        values = tuple(value if isinstance(value, str) else _text(value.value_of(obj)) for value in self.tags.values())
-        call = self._calls.get(values)
-        if call is None:
-            if found := tag_problems(dict(zip(self.tags, values, strict=True))):
-                return Outcome(400, "InvalidTag", "; ".join(found))
-            call = self._new_call(values)
-        response = yield Request(call, obj.bucket, obj.key, obj.version_id)
+        response = yield Request(self._call, obj.bucket, obj.key, obj.version_id)
         return response.outcome()
 
-    def _new_call(self, values: tuple[str, ...]) -> Call:
-        if len(self._calls) >= _MOST_CALLS:
-            self._calls.clear()
-        tag_set = [{"Key": key, "Value": value} for key, value in zip(self.tags, values, strict=True)]
-        call = self._calls[values] = Call("PutObjectTagging", {"Tagging": {"TagSet": tag_set}})
-        return call
-
-    def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
-        literal = {k: v if isinstance(v, str) else (_text(v.value_of(sample)) or "x") for k, v in self.tags.items()}
-        outcome = yield from PutObjectTagging(literal).steps(scratch, RunContext())
+    def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: ARG002, D102
+        outcome = yield from self.steps(scratch, RunContext())
         yield from expect_intact(self.name, scratch)
         expect_success(self.name, outcome)
         response = yield Request(GET_TAGGING, scratch.bucket, scratch.key)
-        if tags_of(response.body) != literal:
+        if tags_of(response.body) != dict(self.tags):
             raise refuse(self.name, "accepts the tags but does not keep them")
         return {}
 
@@ -141,7 +133,3 @@ def tags_of(body: bytes) -> dict[str, str] | None:
 
 def _child(element: ElementTree.Element, name: str) -> str:
     return next((child.text or "" for child in element if child.tag.rpartition("}")[2] == name), "")
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)

@@ -80,3 +80,17 @@ class S3BatchOperator(BaseOperator):
         base = super().render_template
         with airflow_errors():
             return content.render(lambda text: str(base(text, context, jinja_env)))
+
+
+def about(context: Context) -> dict[str, Any]:
+    """Return who writes a job's files; the run may have no logical date."""
+    ti = context["ti"]
+    logical_date = context.get("logical_date")
+    return {
+        "dag_id": ti.dag_id,
+        "run_id": ti.run_id,
+        "task_id": ti.task_id,
+        "map_index": ti.map_index,
+        "try_number": ti.try_number,
+        "logical_date": logical_date.isoformat() if logical_date else None,
+    }

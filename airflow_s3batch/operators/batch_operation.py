@@ -137,6 +137,7 @@ class BatchOperationOperator(S3BatchOperator):
             resume=self.resume,
             progress=self.log.info,
             stop=stop,
+            shares_store=job_store == self.store,
         )
 
     def on_kill(self) -> None:
@@ -187,7 +188,7 @@ def _counts(ref: ShardRef, summary: Summary) -> dict[str, Any]:
     return {
         "shard": ref.shard,
         "objects": ref.rows,
-        "succeeded": summary.succeeded,
+        "succeeded": summary.earlier + summary.succeeded,
         "failed": summary.failed,
         "requests": summary.requests,
         "seconds": round(summary.duration_s, 1),

@@ -14,7 +14,7 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import conf
 from airflow_s3batch.hooks.arguments import as_int, as_moment, clauses, is_template, literal_or, raise_for
 from airflow_s3batch.inventory.selection import Selection
-from airflow_s3batch.operators.base import S3BatchOperator
+from airflow_s3batch.operators.base import S3BatchOperator, about
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -136,8 +136,8 @@ class InventoryToManifestOperator(S3BatchOperator):
     def _selection(self) -> Selection:
         selection = Selection(
             inventory=str(self.inventory),
-            where=self.where,
-            columns=self.columns,
+            where=str(self.where),
+            columns={str(name): str(sql) for name, sql in self.columns.items()},
             include_delete_markers=self.include_delete_markers,
             as_of=as_moment("as_of", self.as_of),
             max_age=self.max_age,
@@ -216,18 +216,4 @@ def _totals(manifest: Manifest, source: str) -> dict[str, Any]:
         "bytes": manifest.bytes,
         "shards": len(manifest.shards),
         "source": source,
-    }
-
-
-def about(context: Context) -> dict[str, Any]:
-    """Return who writes a job's files; the run may have no logical date."""
-    ti = context["ti"]
-    logical_date = context.get("logical_date")
-    return {
-        "dag_id": ti.dag_id,
-        "run_id": ti.run_id,
-        "task_id": ti.task_id,
-        "map_index": ti.map_index,
-        "try_number": ti.try_number,
-        "logical_date": logical_date.isoformat() if logical_date else None,
     }

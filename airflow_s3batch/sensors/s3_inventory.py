@@ -10,7 +10,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.hooks.airflow_names import conf
+from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException, AirflowSkipException, conf
 from airflow_s3batch.hooks.arguments import as_moment, clauses, is_template, literal_or, raise_for
 from airflow_s3batch.hooks.errors import airflow_error, airflow_errors
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
@@ -84,7 +84,7 @@ class S3InventorySensor(BaseSensorOperator):
         """Look; then wait here, or in the triggerer."""
         if not self.deferrable:
             return super().execute(context)
-        found = self.poke(context)
+        found = self._first_look(context)
         if found.is_done:
             return found.xcom_value
         with airflow_errors():
@@ -99,11 +99,25 @@ class S3InventorySensor(BaseSensorOperator):
                 region_name=self.region_name,
                 verify=self.verify,
                 botocore_config=self.botocore_config,
+                silent_fail=self.silent_fail,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout),
         )
         return None
+
+    def _first_look(self, context: Context) -> PokeReturnValue:
+        """Look once, and treat what goes wrong as `BaseSensorOperator` does between two pokes."""
+        try:
+            return self.poke(context)
+        except AirflowException as error:
+            is_final = isinstance(error, AirflowFailException)
+            if self.silent_fail and not is_final:
+                self.log.warning("%s", error)
+                return PokeReturnValue(is_done=False)
+            if self.never_fail or (self.soft_fail and is_final):
+                raise AirflowSkipException(str(error)) from error
+            raise
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature
         """Take over what the trigger saw."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
 from airflow_s3batch.triggers.delivery_look import delivery_url
+
+if TYPE_CHECKING:
+    from airflow_s3batch.engine.storage import Storage
 
 
 class S3InventoryTrigger(BaseTrigger):
@@ -27,6 +30,7 @@ class S3InventoryTrigger(BaseTrigger):
         as_of: ISO 8601, or ``None``.
         max_age_s: in seconds, or ``None``.
         poll_interval_s: seconds between two looks.
+        silent_fail: go on looking after trouble that may pass.
         aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
     """
 
@@ -41,6 +45,7 @@ class S3InventoryTrigger(BaseTrigger):
         region_name: str | None = None,
         verify: bool | str | None = None,
         botocore_config: Mapping[str, Any] | None = None,
+        silent_fail: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.inventory = inventory
@@ -51,6 +56,7 @@ class S3InventoryTrigger(BaseTrigger):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        self.silent_fail = silent_fail
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes an equal trigger in the triggerer."""
@@ -65,6 +71,7 @@ class S3InventoryTrigger(BaseTrigger):
                 "region_name": self.region_name,
                 "verify": self.verify,
                 "botocore_config": dict(self.botocore_config) if self.botocore_config else None,
+                "silent_fail": self.silent_fail,
             },
         )
 
@@ -81,8 +88,13 @@ class S3InventoryTrigger(BaseTrigger):
         settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
         # Connections come through the triggerer's own loop; only asgiref's threads know the way back to it.
         storage = await sync_to_async(settings.storage)()
-        while True:
-            url = await asyncio.to_thread(
+        while (url := await self._look(storage)) is None:
+            await asyncio.sleep(self.poll_interval_s)
+        return url
+
+    async def _look(self, storage: Storage) -> str | None:
+        try:
+            return await asyncio.to_thread(
                 delivery_url,
                 storage,
                 self.inventory,
@@ -90,9 +102,11 @@ class S3InventoryTrigger(BaseTrigger):
                 max_age=None if self.max_age_s is None else timedelta(seconds=self.max_age_s),
                 log=self.log.info,
             )
-            if url is not None:
-                return url
-            await asyncio.sleep(self.poll_interval_s)
+        except S3BatchError as error:
+            if not (self.silent_fail and error.is_retryable):
+                raise
+            self.log.warning("%s", error)
+            return None
 
 
 def _event(**payload: Any) -> TriggerEvent:

@@ -201,9 +201,7 @@ def test_deferred_sensor_hands_its_delivery_to_the_job(dags: DagFolder, lake: La
 
 
 @on_seaweedfs
-def test_failed_sensor_makes_the_report_say_so(
-    dags: DagFolder, lake: Lake, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failed_sensor_makes_the_report_say_so(dags: DagFolder, lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     """What is upstream of the manifest counts as well."""
     before = "inventory = S3InventorySensor(task_id='inventory', inventory='s3://nowhere-at-all/daily', timeout=0)"
     run = dags.run(source(lake, before=before, inventory="inventory.output"))
@@ -229,8 +227,13 @@ def test_notice_of_a_red_run_has_the_sentence(dags: DagFolder, lake: Lake, tmp_p
             with open({str(told)!r}, "a") as file:
                 file.write(self.text + chr(10))
 """
-    text = source(lake, before=before.strip(), tolerate=[], ).replace(
-        '"operation":', '"notifications": [ToFile("{{ dag.dag_id }}: {{ report }} {{ report.html_url }}")], "operation":'
+    text = source(
+        lake,
+        before=before.strip(),
+        tolerate=[],
+    ).replace(
+        '"operation":',
+        '"notifications": [ToFile("{{ dag.dag_id }}: {{ report }} {{ report.html_url }}")], "operation":',
     )
     run = dags.run(text)
     assert not run.is_green

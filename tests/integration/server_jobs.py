@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote_plus
 
+import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
+from botocore.config import Config
 
 from airflow_s3batch.core.commits import Commit
 from airflow_s3batch.core.layout import JobLayout
@@ -22,9 +26,10 @@ from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, ShardFile, Sh
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome, Summary
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine import Policy, run_batch, run_shard
+from airflow_s3batch.engine import Policy, S3Access, run_batch, run_shard
 from airflow_s3batch.engine.storage import S3Storage, Storage
-from airflow_s3batch.operations import Operation, RunContext
+from airflow_s3batch.operations import Call, Operation, Replay, Request, RunContext
+from airflow_s3batch.operations.base import Steps
 from airflow_s3batch.reports import JobSummary, build_report
 from airflow_s3batch.testing import Server
 
@@ -33,29 +38,79 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TYPES = {"size": pa.int64(), "is_latest": pa.bool_()}
 
 
+@functools.cache
+def _access(endpoint_url: str, access_key: str, secret_key: str, region: str) -> S3Access:
+    session = boto3.session.Session(access_key, secret_key, region_name=region)
+    return S3Access(session, endpoint_url, region, config=Config(max_pool_connections=16))
+
+
+@functools.cache
+def _client(access: S3Access) -> Any:
+    return access.client()
+
+
+def access_of(server: Server) -> S3Access:
+    """Return how to reach *server*, the same each time: a botocore session takes long to make."""
+    return _access(server.endpoint_url, server.access_key, server.secret_key, server.region)
+
+
+def client_of(server: Server) -> Any:
+    """Return a boto3 client for *server*, the same each time."""
+    return _client(access_of(server))
+
+
 def put_objects(server: Server, bucket: str, keys: Iterable[str], **arguments: Any) -> list[S3Object]:
     """Store an object under each of *keys*, its body the key, and return them as a manifest would name them."""
-    client = server.client(max_pool_connections=8)
+    client = client_of(server)
 
     def put(key: str) -> S3Object:
         body = key.encode()
         reply = client.put_object(Bucket=bucket, Key=key, Body=body, **arguments)
         return S3Object(bucket, key, size=len(body), e_tag=reply["ETag"].strip('"'))
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         return list(pool.map(put, keys))
+
+
+@dataclass(frozen=True)
+class PutKeyAsBody(Operation):
+    """Store an object whose body is its key: boto3 takes too long for thousands. The message is the ETag."""
+
+    name = "put_key_as_body"
+    replay = Replay.SAFE
+    call: ClassVar[Call] = Call("PutObject", wants_headers=True)
+
+    def problems(self) -> list[str]:
+        return []
+
+    def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:
+        response = yield Request(self.call, obj.bucket, obj.key, body=obj.key.encode())
+        return response.outcome()._replace(message=response.headers.get("etag", "").strip('"'))
+
+    def probe(self, scratch: S3Object, sample: S3Object) -> Steps[dict[str, str]]:
+        yield from ()
+        return {}
+
+    def iam_actions(self) -> set[str]:
+        return {"s3:PutObject"}
+
+
+def put_many(server: Server, bucket: str, keys: Sequence[str]) -> list[S3Object]:
+    """Do as `put_objects` does, for thousands of objects."""
+    stored = outcomes_of(server, [S3Object(bucket, key) for key in keys], PutKeyAsBody(), max_concurrency=16)
+    return [S3Object(bucket, key, size=len(key.encode()), e_tag=stored[key, None].message) for key in keys]
 
 
 def tags(server: Server, obj: S3Object) -> dict[str, str]:
     """Return the tags that the server shows for *obj*."""
     version = {"VersionId": obj.version_id} if obj.version_id else {}
-    shown = server.client().get_object_tagging(Bucket=obj.bucket, Key=obj.key, **version)["TagSet"]
+    shown = client_of(server).get_object_tagging(Bucket=obj.bucket, Key=obj.key, **version)["TagSet"]
     return {tag["Key"]: tag["Value"] for tag in shown}
 
 
 def set_tags(server: Server, objects: Iterable[S3Object], value: str) -> None:
     """Tag each of *objects* with ``by=value``, to see later whether it was touched again."""
-    client = server.client()
+    client = client_of(server)
     for obj in objects:
         client.put_object_tagging(
             Bucket=obj.bucket, Key=obj.key, Tagging={"TagSet": [{"Key": "by", "Value": value}]}
@@ -75,7 +130,7 @@ def outcomes_of(
     run_batch(
         objects,
         operation,
-        session=server.session(),
+        session=access_of(server).session,
         endpoint_url=server.endpoint_url,
         on_outcome=keep,
         **arguments,
@@ -115,14 +170,14 @@ class ServerJob(NamedTuple):
     def attempt(self, operation: Operation, **arguments: Any) -> Summary:
         """Run the job's shard once."""
         arguments.setdefault("storage", self.storage)
-        return run_shard(self.ref, operation, access=self.server.access(), task_id=TASK, **arguments)
+        return run_shard(self.ref, operation, access=access_of(self.server), task_id=TASK, **arguments)
 
     def report(self) -> JobSummary:
         return build_report(self.storage, self.manifest.job_url, TASK, now=NOW)
 
     def report_rows(self) -> list[AwsRow]:
         """Build the report, and read it as a tool written for AWS's reports would."""
-        return list(aws_report_rows(self.server.client(), self.report().report_url))
+        return list(aws_report_rows(client_of(self.server), self.report().report_url))
 
     def commits(self, generation: int = 1) -> list[Commit]:
         """Return all commits, oldest attempt first."""
@@ -177,7 +232,7 @@ def publish(server: Server, job_url: str, objects: Sequence[S3Object], folder: P
     url = job.shard(0, digest)
     shard = ShardFile(0, url.key, len(objects), size, path.stat().st_size, digest)
     manifest = Manifest(job.url, len(objects), size, range_rows, extra, (shard,), "0" * 16)
-    storage = S3Storage(server.access())
+    storage = S3Storage(access_of(server))
     storage.upload(path, url)
     storage.write(job.manifest, manifest.to_json().encode())
     return ServerJob(server, storage, manifest, objects)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from server_jobs import failures_of, outcomes_of, put_objects, tags
+from server_jobs import client_of, failures_of, outcomes_of, put_many, put_objects, tags
 
 from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
@@ -65,14 +65,14 @@ def name(store: Store, bucket: BucketFactory) -> str:
 def acl_bucket(store: Store, bucket: BucketFactory) -> str:
     made = bucket(store.server)
     rules = [{"ObjectOwnership": "ObjectWriter"}]
-    store.server.client().put_bucket_ownership_controls(Bucket=made, OwnershipControls={"Rules": rules})
+    client_of(store.server).put_bucket_ownership_controls(Bucket=made, OwnershipControls={"Rules": rules})
     return made
 
 
 @pytest.fixture
 def versions(store: Store, bucket: BucketFactory) -> list[S3Object]:
     """The null version, a noncurrent and the current version of one key, oldest first; bodies null, one, two."""
-    made, client = bucket(store.server), store.server.client()
+    made, client = bucket(store.server), client_of(store.server)
     replies = [client.put_object(Bucket=made, Key="v", Body=b"null")]
     client.put_bucket_versioning(Bucket=made, VersioningConfiguration={"Status": "Enabled"})
     replies.extend(client.put_object(Bucket=made, Key="v", Body=body) for body in (b"one", b"two"))
@@ -84,7 +84,7 @@ def versions(store: Store, bucket: BucketFactory) -> list[S3Object]:
 
 def bodies(store: Store, objects: list[S3Object]) -> list[bytes | None]:
     """Return the body of each object version, ``None`` for those that are gone."""
-    client = store.server.client()
+    client = client_of(store.server)
     found = []
     for obj in objects:
         version = {"VersionId": obj.version_id} if obj.version_id else {}
@@ -98,7 +98,7 @@ def bodies(store: Store, objects: list[S3Object]) -> list[bytes | None]:
 
 def grants(store: Store, obj: S3Object) -> set[tuple[str, str]]:
     """Return ``(permission, group)`` of the grants to groups."""
-    shown = store.server.client().get_object_acl(Bucket=obj.bucket, Key=obj.key)["Grants"]
+    shown = client_of(store.server).get_object_acl(Bucket=obj.bucket, Key=obj.key)["Grants"]
     return {(grant["Permission"], grant["Grantee"]["URI"]) for grant in shown if "URI" in grant["Grantee"]}
 
 
@@ -172,7 +172,7 @@ def test_copies_keep_metadata_content_type_and_tags(store: Store, name: str, buc
     copies = [obj._replace(bucket=target, key=f"pre/{obj.key}") for obj in objects]
     assert bodies(store, copies) == bodies(store, objects) == [obj.key.encode() for obj in objects]
     for copy in copies:
-        head = store.server.client().head_object(Bucket=target, Key=copy.key)
+        head = client_of(store.server).head_object(Bucket=target, Key=copy.key)
         assert (head["Metadata"], head["ContentType"], tags(store.server, copy)) == ({"m": "1"}, "text/csv", {"k": "v"})
 
 
@@ -184,14 +184,14 @@ def test_copies_are_as_the_operation_says(store: Store, name: str, bucket: Bucke
         target, "x/", storage_class="STANDARD_IA", encryption="SSE-S3", metadata={"n": "2"}, tags={"t": "u"}
     )
     assert failures_of(store.server, [source], operation) == {}
-    head = store.server.client().head_object(Bucket=target, Key="x/a")
+    head = client_of(store.server).head_object(Bucket=target, Key="x/a")
     assert (head["StorageClass"], head["ServerSideEncryption"], head["Metadata"]) == ("STANDARD_IA", "AES256", {"n": "2"})
     assert tags(store.server, S3Object(target, "x/a")) == {"t": "u"}
     assert tags(store.server, source) == {"k": "v"}
 
 
 def test_copies_are_of_the_version_that_is_named(store: Store, versions: list[S3Object], bucket: BucketFactory) -> None:
-    client = store.server.client()
+    client = client_of(store.server)
     for version, body in zip(versions, (b"null", b"one", b"two"), strict=True):
         target = bucket(store.server)
         assert failures_of(store.server, [version], CopyObject(target)) == {}
@@ -201,14 +201,13 @@ def test_copies_are_of_the_version_that_is_named(store: Store, versions: list[S3
 def test_1500_objects_are_deleted_and_a_changed_one_is_kept(store: Store, name: str) -> None:
     """More than one request's worth; what changed since the manifest stays, what vanished is reported, no more goes."""
     keys = [f"d/{number:04d}" for number in range(1_500)]
-    objects = put_objects(store.server, name, [*keys, "d/other"])[:-1]
-    changed = put_objects(store.server, name, ["d/0700"], Metadata={"new": "1"})[0]
+    objects = put_many(store.server, name, [*keys, "d/other"])[:-1]
     stale = objects[700]._replace(e_tag="0" * 32)
     rows = [*objects[:700], stale, *objects[701:], S3Object(name, "gone", e_tag="0" * 32)]
     failed = failures_of(store.server, rows, DeleteObject())
     assert failed == {"d/0700": "PreconditionFailed", "gone": "NoSuchKey"}
-    left = store.server.client().list_objects_v2(Bucket=name, Prefix="d/")["Contents"]
-    assert [entry["Key"] for entry in left] == [changed.key, "d/other"]
+    left = client_of(store.server).list_objects_v2(Bucket=name, Prefix="d/")["Contents"]
+    assert [entry["Key"] for entry in left] == ["d/0700", "d/other"]
 
 
 def test_objects_without_an_etag_in_the_manifest_are_deleted(store: Store, name: str) -> None:
@@ -220,14 +219,14 @@ def test_objects_without_an_etag_in_the_manifest_are_deleted(store: Store, name:
 def test_keys_that_xml_can_not_carry_are_deleted(store: Store, name: str) -> None:
     objects = put_objects(store.server, name, ["c\x01d", "new\nline", "ta\tb", "r\rn", "plain", "<&>\"'"])
     assert failures_of(store.server, objects, DeleteObject()) == {}
-    assert store.server.client().list_objects_v2(Bucket=name)["KeyCount"] == 0
+    assert client_of(store.server).list_objects_v2(Bucket=name)["KeyCount"] == 0
 
 
 def test_exactly_the_named_versions_are_deleted(store: Store, versions: list[S3Object]) -> None:
     """No delete marker is made, and the current version stays."""
     assert failures_of(store.server, versions[:2], DeleteObject()) == {}
     assert bodies(store, versions) == [None, None, b"two"]
-    shown = store.server.client().list_object_versions(Bucket=versions[0].bucket, Prefix="v")
+    shown = client_of(store.server).list_object_versions(Bucket=versions[0].bucket, Prefix="v")
     assert "DeleteMarkers" not in shown
 
 
@@ -254,7 +253,7 @@ def test_a_store_that_ignores_conditions_on_copies_is_refused_unless_allowed(sto
         return
     with pytest.raises(CapabilityError, match="target condition.*allow_unconditional=True"):
         failures_of(store.server, objects, RewriteObject("SSE-S3"))
-    assert "ServerSideEncryption" not in store.server.client().head_object(Bucket=name, Key="a")
+    assert "ServerSideEncryption" not in client_of(store.server).head_object(Bucket=name, Key="a")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +277,7 @@ def test_a_rewrite_encrypts_and_keeps_everything_else(
     }
     obj = put_objects(store.server, name, ["a b+ü"], Tagging="k=v&l=m+n", **kept)[0]
     assert failures_of(store.server, [obj], store.rewrite(encryption, **arguments)) == {}
-    head = store.server.client().head_object(Bucket=name, Key=obj.key)
+    head = client_of(store.server).head_object(Bucket=name, Key=obj.key)
     assert {field: head.get(field) for field in kept} == kept
     assert {field: head.get(field) for field in shown} == shown
     assert tags(store.server, obj) == {"k": "v", "l": "m n"}
@@ -297,22 +296,22 @@ def test_a_rewrite_keeps_the_acl_or_says_that_it_did_not(store: Store, acl_bucke
 def test_what_is_encrypted_already_is_left_alone(store: Store, name: str) -> None:
     """The operation sends no copy: ETag and time stay, and a body written meanwhile can't be buried."""
     obj = put_objects(store.server, name, ["a"], ServerSideEncryption="AES256")[0]
-    before = store.server.client().head_object(Bucket=name, Key="a")
+    before = client_of(store.server).head_object(Bucket=name, Key="a")
     found = outcomes_of(store.server, [obj], store.rewrite())
     assert found["a", None].message == "Successful: it was so already"
-    after = store.server.client().head_object(Bucket=name, Key="a")
+    after = client_of(store.server).head_object(Bucket=name, Key="a")
     assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])
 
 
 def test_what_changed_since_the_manifest_is_not_rewritten(store: Store, name: str) -> None:
     old = put_objects(store.server, name, ["a"])[0]
-    store.server.client().put_object(Bucket=name, Key="a", Body=b"newer")
+    client_of(store.server).put_object(Bucket=name, Key="a", Body=b"newer")
     assert failures_of(store.server, [old, S3Object(name, "gone")], store.rewrite()) == {
         "a": "PreconditionFailed",
         "gone": "NoSuchKey",
     }
     assert bodies(store, [old]) == [b"newer"]
-    assert "ServerSideEncryption" not in store.server.client().head_object(Bucket=name, Key="a")
+    assert "ServerSideEncryption" not in client_of(store.server).head_object(Bucket=name, Key="a")
 
 
 @pytest.mark.parametrize("is_latest", [False, None])
@@ -325,7 +324,7 @@ def test_a_noncurrent_version_is_not_rewritten(store: Store, versions: list[S3Ob
 
 def test_a_rewrite_of_the_current_version_makes_a_new_one(store: Store, versions: list[S3Object]) -> None:
     assert failures_of(store.server, [versions[2]], store.rewrite()) == {}
-    head = store.server.client().head_object(Bucket=versions[2].bucket, Key="v")
+    head = client_of(store.server).head_object(Bucket=versions[2].bucket, Key="v")
     assert head["ServerSideEncryption"] == "AES256"
     assert head["VersionId"] != versions[2].version_id
     assert bodies(store, versions) == [b"null", b"one", b"two"]

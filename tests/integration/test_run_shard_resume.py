@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from server_jobs import STRICT, TASK, ServerJob, publish, put_objects, set_tags, tags, watched
+from server_jobs import STRICT, TASK, ServerJob, access_of, client_of, publish, put_objects, set_tags, tags, watched
 
 from airflow_s3batch.core.commits import ordinals_in
 from airflow_s3batch.core.errors import (
@@ -42,15 +43,27 @@ RANGE_ROWS = 10
 MakeJob = Callable[..., ServerJob]
 
 
+_numbers = itertools.count(1)
+_buckets: dict[str, tuple[str, str]] = {}
+
+
 @pytest.fixture
 def make_job(seaweedfs: Server, bucket: BucketFactory, tmp_path: Path) -> MakeJob:
-    """``make_job(rows, gone=0)`` publishes a job; the last *gone* of its objects do not exist."""
+    """
+    ``make_job(rows, gone=0)`` publishes a job; the last *gone* of its objects do not exist.
+
+    All jobs share two buckets, for a new bucket takes the server long; keys end in the row's number, four digits.
+    """
+    if seaweedfs.endpoint_url not in _buckets:
+        _buckets[seaweedfs.endpoint_url] = bucket(seaweedfs, "data"), bucket(seaweedfs, "ops")
+    data, ops = _buckets[seaweedfs.endpoint_url]
 
     def make(rows: int, *, gone: int = 0, range_rows: int = RANGE_ROWS) -> ServerJob:
-        data, ops = bucket(seaweedfs, "data"), bucket(seaweedfs, "ops")
-        objects = put_objects(seaweedfs, data, [f"{number:04d}" for number in range(rows - gone)])
-        objects += [S3Object(data, f"{number:04d}", size=4, e_tag="0" * 32) for number in range(rows - gone, rows)]
-        return publish(seaweedfs, f"s3://{ops}/jobs/one", objects, tmp_path, range_rows=range_rows)
+        name = f"job-{next(_numbers)}"
+        keys = [f"{name}-{number:04d}" for number in range(rows)]
+        objects = put_objects(seaweedfs, data, keys[: rows - gone])
+        objects += [S3Object(data, key, size=4, e_tag="0" * 32) for key in keys[rows - gone :]]
+        return publish(seaweedfs, f"s3://{ops}/jobs/{name}", objects, tmp_path, range_rows=range_rows)
 
     return make
 
@@ -74,7 +87,7 @@ class PutObjectTagging(Base):
     def steps(self, obj, context):
         steps = super().steps(obj, context)
         request = next(steps)
-        stalls = obj.key >= "0035" and "/" not in obj.key
+        stalls = obj.key[-4:] >= "0035" and "/" not in obj.key
         response = yield request._replace(delay_s=3600.0 if stalls else 0.0)
         try:
             steps.send(response)
@@ -209,7 +222,7 @@ def test_stop_commits_what_is_done_and_asks_to_be_tried_again(make_job: MakeJob)
     stop = threading.Event()
 
     def stop_at(obj: S3Object) -> None:
-        if obj.key == "0025":
+        if obj.key.endswith("0025"):
             stop.set()
 
     operation = watched(PutObjectTagging, stop_at)(TAGGING.tags)
@@ -243,7 +256,7 @@ class Refusing(S3Storage):
     """Writes *after* commits and refuses the next ones, as a store does that runs full."""
 
     def __init__(self, job: ServerJob, *, after: int, error: type[S3BatchError] = InfrastructureError) -> None:
-        super().__init__(job.server.access())
+        super().__init__(access_of(job.server))
         self._left = after
         self._error = error
         self._lock = threading.Lock()
@@ -258,16 +271,16 @@ class Refusing(S3Storage):
 
 
 def test_storage_that_begins_to_refuse_loses_nothing_that_was_committed(make_job: MakeJob) -> None:
-    job = make_job(200)
+    job = make_job(120)
     with pytest.raises(InfrastructureError, match="can't write .*InsufficientStorage"):
         job.attempt(TAGGING, storage=Refusing(job, after=3), policy=Policy(max_concurrency=4))
     committed = job.commits()
     assert len(committed) == 3
-    assert_each_row_once(job, failed=170)
+    assert_each_row_once(job, failed=90)
     done = {commit.range.index * RANGE_ROWS + n for commit in committed for n in ordinals_in(commit.attempted)}
     set_tags(job.server, [job.objects[number] for number in done], "somebody else")
 
-    assert job.attempt(TAGGING, try_number=2).objects == 170
+    assert job.attempt(TAGGING, try_number=2).objects == 90
     kept = [number for number, obj in enumerate(job.objects) if tags(job.server, obj)["by"] == "somebody else"]
     assert kept == sorted(done)
     assert_each_row_once(job)
@@ -303,7 +316,7 @@ def test_damaged_result_files_stop_the_next_attempt_and_the_report(
     job = make_job(20, gone=1)
     job.attempt(TAGGING)
     key, body = job.files(suffix)[0]
-    client, ops = job.server.client(), job.manifest.job_url.bucket
+    client, ops = client_of(job.server), job.manifest.job_url.bucket
     if damage is None:
         client.delete_object(Bucket=ops, Key=key)
     else:

@@ -67,9 +67,9 @@ def test_connection_that_cannot_be_used_is_a_sentence(monkeypatch: pytest.Monkey
 
 def test_errors_keep_their_sentence_and_say_whether_to_retry() -> None:
     """Other exceptions are bugs and pass unchanged."""
-    with pytest.raises(AirflowFailException, match="^refused$"), airflow_errors():
+    with pytest.raises(AirflowFailException, match=r"^refused$"), airflow_errors():
         raise AccessError("refused")
-    with pytest.raises(AirflowException, match="^no answer$") as caught, airflow_errors():
+    with pytest.raises(AirflowException, match=r"^no answer$") as caught, airflow_errors():
         raise InfrastructureError("no answer")
     assert not isinstance(caught.value, AirflowFailException)
     assert isinstance(caught.value.__cause__, S3BatchError)

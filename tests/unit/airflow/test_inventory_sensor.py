@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+import airflow_s3batch.sensors.s3_inventory as sensor_module
 import airflow_s3batch.triggers.s3_inventory as trigger_module
 from airflow_s3batch import S3InventorySensor
+from airflow_s3batch.core.errors import InfrastructureError, InventoryError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException
+from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException, AirflowSkipException
 from airflow_s3batch.testing import MemoryStorage, write_inventory
 from airflow_s3batch.triggers import S3InventoryTrigger
 
@@ -99,6 +101,64 @@ def test_delivery_that_is_too_old_is_not_taken(storage: MemoryStorage, context: 
     assert sensor(**fresh_only).poke(context).xcom_value == url
 
 
+class Trouble:
+    """A look that raises *error* the first time, and then finds a delivery."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Exception | None = error
+
+    def __call__(self, *_: Any, **__: Any) -> str:
+        if self.error:
+            error, self.error = self.error, None
+            raise error
+        return "s3://inv/manifest.json"
+
+
+@pytest.mark.usefixtures("storage")
+@pytest.mark.parametrize(
+    ("arguments", "error", "expected"),
+    [
+        ({}, InventoryError("damaged"), AirflowFailException),
+        ({"soft_fail": True}, InventoryError("damaged"), AirflowSkipException),
+        ({"never_fail": True}, InventoryError("damaged"), AirflowSkipException),
+        ({"silent_fail": True}, InventoryError("damaged"), AirflowFailException),
+        ({}, InfrastructureError("no answer"), AirflowException),
+        ({"never_fail": True}, InfrastructureError("no answer"), AirflowSkipException),
+        ({"soft_fail": True}, InfrastructureError("no answer"), AirflowException),
+    ],
+)
+def test_trouble_ends_both_modes_alike(
+    arguments: dict[str, Any],
+    error: Exception,
+    expected: type[Exception],
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``soft_fail`` and the like mean the same, deferrable or not."""
+    for deferrable in (False, True):
+        monkeypatch.setattr(sensor_module, "delivery_url", Trouble(error))
+        with pytest.raises(AirflowException) as caught:
+            execute(sensor(deferrable=deferrable, **arguments), context)
+        assert type(caught.value) is expected
+
+
+@pytest.mark.usefixtures("storage")
+def test_silent_fail_goes_on_looking_in_both_modes(context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trouble that may pass is logged, in the worker as in the triggerer."""
+    trouble = InfrastructureError("no answer")
+    monkeypatch.setattr(sensor_module, "delivery_url", Trouble(trouble))
+    assert execute(sensor(silent_fail=True), context) == "s3://inv/manifest.json"
+    monkeypatch.setattr(sensor_module, "delivery_url", Trouble(trouble))
+    with pytest.raises(TaskDeferred) as deferred:
+        execute(sensor(silent_fail=True, deferrable=True), context)
+    monkeypatch.setattr(trigger_module, "delivery_url", Trouble(trouble))
+    monkeypatch.setattr(deferred.value.trigger, "poll_interval_s", 0)
+    assert asyncio.run(first_event(deferred.value.trigger))["status"] == "found"
+    monkeypatch.setattr(trigger_module, "delivery_url", Trouble(trouble))
+    event = asyncio.run(first_event(S3InventoryTrigger(inventory=INVENTORY)))
+    assert event == {"status": "error", "message": "no answer", "is_retryable": True}
+
+
 def test_trigger_survives_serialization() -> None:
     """The triggerer makes it anew from these values, which are plain JSON."""
     trigger = S3InventoryTrigger(
@@ -110,6 +170,7 @@ def test_trigger_survives_serialization() -> None:
         region_name="eu-west-1",
         verify=False,
         botocore_config={"read_timeout": 9},
+        silent_fail=True,
     )
     path, arguments = trigger.serialize()
     assert path == "airflow_s3batch.triggers.s3_inventory.S3InventoryTrigger"

@@ -67,7 +67,9 @@ def test_returns_one_small_descriptor_per_shard(planner: dict[str, Any]) -> None
 def test_rendered_texts_become_values(planner: dict[str, Any]) -> None:
     """Numbers and moments may come out of Jinja."""
     task = operator(
-        max_objects="{{ params.most }}", as_of="{{ params.when }}", columns={"team": "{{ params.team }}"},
+        max_objects="{{ params.most }}",
+        as_of="{{ params.when }}",
+        columns={"team": "{{ params.team }}"},
         max_age=timedelta(days=8),
     )
     task.render_template_fields({"params": {"most": 7, "when": "2026-11-01", "team": "split_part(key, '/', 1)"}})

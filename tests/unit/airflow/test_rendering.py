@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ print(json.dumps(document["dag"]["tasks"], sort_keys=True))
 
 def test_two_parses_serialize_alike() -> None:
     """Hash seeds differ between processes; a Dag must not get a new version from each parse."""
-    script = DETERMINISM.format(here=os.path.dirname(__file__))
+    script = DETERMINISM.format(here=str(Path(__file__).parent))
     outputs = {
         subprocess.run(
             [sys.executable, "-c", script],

@@ -88,3 +88,11 @@ def test_a_manifest_of_another_kind_is_refused(text: str) -> None:
     """Not JSON, not a report, or a format of the future."""
     with pytest.raises(ManifestError, match="s3://x"):
         parse_report_manifest(text, place="s3://x")
+
+
+@given(texts.filter(bool), texts, texts)
+def test_no_field_can_break_a_row(bucket: str, version_id: str, code: str) -> None:
+    """Whatever a store or a manifest holds: one line, seven fields."""
+    text = format_row(bucket, "k", version_id, Outcome(400, code or "X", "m"))
+    assert len(text.splitlines()) == 1
+    assert [len(fields) for fields in csv.reader(io.StringIO(text, newline=""))] == [7]

@@ -17,12 +17,12 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_s3batch.core.errors import AccessError, ArgumentError
+from airflow_s3batch.core.errors import AccessError, ArgumentError, CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.prepared import Preparer
 from airflow_s3batch.engine.signing import Signer
-from airflow_s3batch.operations import CopyObject, PutObjectTagging
+from airflow_s3batch.operations import CopyObject
 from airflow_s3batch.operations.base import Call, Request, RunContext
 from airflow_s3batch.operations.copying import copy_source
 from airflow_s3batch.operations.delete_xml import delete_xml
@@ -244,11 +244,49 @@ def test_bad_bucket_names_are_one_sentence() -> None:
         Preparer(access()).template(TAGGING, "not a bucket")
 
 
-def test_values_that_differ_per_object_share_one_call_each() -> None:
-    """Serialized once per distinct value."""
-    from airflow_s3batch.operations import Column
+def test_an_empty_key_never_becomes_a_request_on_the_bucket() -> None:
+    """DELETE on the bucket's own URL would delete the bucket."""
+    call = Call("DeleteObject")
+    with pytest.raises(ArgumentError, match="key is empty"):
+        preparers[None].template(call, "a-bucket").fill(Request(call, "a-bucket", ""), signer())
 
-    operation = PutObjectTagging({"team": Column("team")})
-    objects = [S3Object("b", f"k{n}", columns={"team": f"t{n % 3}"}) for n in range(30)]
-    calls = {id(next(operation.steps(obj, RunContext())).call) for obj in objects}
-    assert len(calls) == 3
+
+def test_bodies_that_come_later_are_sent_plain() -> None:
+    """Over TLS botocore would announce a streamed body with a trailing checksum."""
+    call = Call("PutObject")
+    _, lines, body = (
+        preparers[None].template(call, "a-bucket").fill(Request(call, "a-bucket", "k", body=b"scratch"), signer())
+    )
+    assert body == b"scratch"
+    assert not set(headers_of(lines)) & {"transfer-encoding", "content-encoding", "x-amz-trailer"}
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [("https://s.example:443", "s.example"), ("http://s.example:80", "s.example"), ("http://s:81", "s:81")],
+)
+def test_default_ports_are_not_part_of_the_signed_host(url: str, host: str) -> None:
+    """The client does not send them either."""
+    preparer = Preparer(access(endpoint_url=url, s3={"addressing_style": "path"}))
+    assert preparer.template(TAGGING, "a-bucket").host == host
+
+
+def test_buckets_that_need_sessions_are_refused() -> None:
+    """The request that botocore would send first is CreateSession, not ours."""
+    with pytest.raises(CapabilityError, match="general purpose bucket"):
+        preparers[None].template(TAGGING, "lake--usw2-az1--x-s3")
+
+
+def test_a_refreshed_token_is_used_at_once() -> None:
+    """Within the same second, too."""
+    tokens = iter(["old", "new"])
+    subject = Signer(
+        lambda: SimpleNamespace(access_key="a", secret_key="s", token=next(tokens)), clock=lambda: NOW.timestamp()
+    )
+    template = Preparer(access()).template(TAGGING, "a-bucket")
+    seen = []
+    for _ in range(2):
+        _, lines, _ = template.fill(Request(TAGGING, "a-bucket", "k"), subject)
+        seen.append(headers_of(lines)["x-amz-security-token"])
+        subject.forget()
+    assert seen == ["old", "new"]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_store import answer, drive, headers_of
 
+from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS
 from airflow_s3batch.operations import Column, CopyObject, DeleteObject, PutObjectTagging, RewriteObject, RunContext
@@ -24,17 +25,62 @@ GONE = answer(404, "NoSuchKey")
 
 
 def test_a_column_value_that_s3_refuses_fails_that_object_alone() -> None:
-    """No request is made for it."""
+    """Also one that looks like a template. A null is written as an empty text."""
     operation = PutObjectTagging({"team": Column("team")})
-    outcome, requests = drive(operation.steps(OBJ._replace(columns={"team": "a<b"}), NO_ACLS), [])
-    assert (outcome.error_code, requests) == ("InvalidTag", [])
-    outcome, _ = drive(operation.steps(OBJ._replace(columns={"team": None}), NO_ACLS), [answer()])
-    assert outcome == SUCCESS
+    for value in ("a<b", "{{ds}}", "{{ ds }}"):
+        with pytest.raises(ArgumentError):
+            operation.for_object(OBJ._replace(columns={"team": value}))
+    assert operation.for_object(OBJ._replace(columns={"team": None})).to_json()["tags"] == {"team": ""}
 
 
-def test_a_copy_onto_itself_is_refused() -> None:
-    """By bucket and key; another prefix is fine."""
-    outcome, requests = drive(CopyObject("b").steps(OBJ, NO_ACLS), [])
+def test_one_variant_serves_all_objects_with_the_same_values() -> None:
+    """So that their request is serialized once."""
+    operation = PutObjectTagging({"team": Column("team")})
+    variants = {id(operation.for_object(OBJ._replace(columns={"team": f"t{n % 3}"}))) for n in range(30)}
+    assert len(variants) == 3
+
+
+def test_columns_serve_every_field_of_a_copy() -> None:
+    """Target, class, encryption, tags and metadata; a null leaves a field out."""
+    operation = CopyObject(
+        Column("to"),
+        Column("prefix"),
+        storage_class=Column("class"),
+        encryption=Column("sse"),
+        tags={"team": Column("team")},
+        metadata={"size": Column("size")},
+    )
+    values = {"to": "t", "prefix": "p", "class": None, "sse": "SSE-S3", "team": "blue & green"}
+    with pytest.raises(ArgumentError, match="blue & green"):
+        operation.for_object(OBJ._replace(columns=values))
+    variant = operation.for_object(OBJ._replace(columns={**values, "team": "blue"}))
+    _, (request,) = drive(variant.steps(OBJ, NO_ACLS), [answer()])
+    assert (request.bucket, request.key) == ("t", "p/k")
+    assert request.call.params == {
+        "ServerSideEncryption": "AES256",
+        "MetadataDirective": "REPLACE",
+        "Metadata": {"size": "3"},
+        "TaggingDirective": "REPLACE",
+        "Tagging": "team=blue",
+    }
+
+
+def test_a_column_that_is_not_there_is_a_sentence() -> None:
+    """With the column's name."""
+    with pytest.raises(ManifestError, match="'team'"):
+        PutObjectTagging({"team": Column("team")}).for_object(OBJ)
+
+
+def test_the_preflight_makes_do_where_the_first_row_has_an_impossible_value() -> None:
+    """That row fails on its own; the job runs."""
+    operation = PutObjectTagging({"team": Column("team")})
+    assert operation.for_probe(OBJ._replace(columns={"team": "R&D"})).to_json()["tags"] == {"team": "x"}
+
+
+@pytest.mark.parametrize("bucket", ["b", "arn:aws:s3:eu-central-1:123456789012:accesspoint/ap", "ap-123abc-s3alias"])
+def test_a_copy_onto_itself_is_refused(bucket: str) -> None:
+    """By bucket and key; an alias may be the same bucket; another prefix is fine."""
+    outcome, requests = drive(CopyObject(bucket).steps(OBJ, NO_ACLS), [])
     assert (outcome.error_code, requests) == ("InvalidRequest", [])
     _, requests = drive(CopyObject("b", "p/").steps(OBJ, NO_ACLS), [answer()])
     assert (requests[0].bucket, requests[0].key) == ("b", "p/k")
@@ -86,6 +132,37 @@ class TestDelete:
         outcome, _ = drive(DeleteObject().steps(OBJ, context), [answer(412, "PreconditionFailed"), GONE])
         assert outcome.is_success is context.is_replay
         assert outcome.error_code in ("", "NoSuchKey")
+
+    def test_a_null_delete_marker_is_deleted(self) -> None:
+        """A HEAD answers 405 for it."""
+        marker = answer(405, "MethodNotAllowed", x_amz_delete_marker="true")
+        outcome, requests = drive(DeleteObject().steps(OBJ._replace(version_id="null"), NO_ACLS), [marker, answer(204)])
+        assert outcome.is_success
+        assert requests[1].version_id == "null"
+
+    def test_an_object_without_an_etag_is_not_deleted(self) -> None:
+        """An empty condition may be taken for none."""
+        outcome, requests = drive(DeleteObject().steps(OBJ._replace(e_tag=None), NO_ACLS), [answer()])
+        assert (outcome.error_code, len(requests)) == ("InvalidRequest", 1)
+
+    def test_a_conflict_with_the_same_etag_is_not_told_as_a_change(self) -> None:
+        """409: somebody wrote at the same moment and it came to nothing."""
+        outcome, _ = drive(
+            DeleteObject().steps(OBJ, NO_ACLS), [answer(412, "PreconditionFailed"), answer(etag='"old"')]
+        )
+        assert "changed" not in outcome.message
+
+    def test_a_repeated_batch_counts_what_its_first_try_deleted(self) -> None:
+        """The answer to the first try was lost."""
+
+        def store(request: Request) -> Response:
+            if request.call.api == "DeleteObjects":
+                body = b"<DeleteResult><Error><Key>k</Key><Code>NoSuchKey</Code></Error></DeleteResult>"
+                return answer(body=body)._replace(is_retried=True)
+            return GONE if request.call.api == "HeadObject" else answer(412, "PreconditionFailed")
+
+        outcomes, _ = drive(DeleteObject().batch_steps([OBJ], NO_ACLS), store)
+        assert outcomes[0].is_success
 
     def test_gone_after_an_ambiguous_try_is_success(self) -> None:
         """The first try got no answer but was executed."""
@@ -191,6 +268,12 @@ class TestRewrite:
             (OBJ, head(x_amz_meta_a="ü"), "InvalidRequest"),
             (OBJ, head(x_amz_missing_meta="1"), "InvalidRequest"),
             (OBJ, GONE, "NoSuchKey"),
+            (OBJ, answer(content_length="3"), "InvalidRequest"),
+            (
+                OBJ._replace(version_id="v1"),
+                head(x_amz_version_id="v2", x_amz_server_side_encryption="AES256"),
+                NOT_CURRENT,
+            ),
         ],
     )
     def test_what_can_not_be_rewritten_safely_is_not(self, obj: S3Object, seen: Response, code: str) -> None:
@@ -230,6 +313,24 @@ class TestRewrite:
         assert outcome.is_success
         assert sent["x-amz-grant-read"] == 'uri="http://x/AllUsers"'
         assert sent["x-amz-grant-full-control"] == 'id="me"'
+
+    def test_a_retention_that_has_run_out_is_not_set_again(self) -> None:
+        """S3 refuses dates in the past; the legal hold goes along."""
+        seen = head(
+            x_amz_object_lock_mode="GOVERNANCE",
+            x_amz_object_lock_retain_until_date="2026-01-01T00:00:00.000Z",
+            x_amz_object_lock_legal_hold="ON",
+            date="Sun, 22 Nov 2026 10:00:00 GMT",
+        )
+        _, requests = drive(RewriteObject("SSE-S3").steps(OBJ, NO_ACLS), [seen, answer()])
+        kept = {name for name in headers_of(requests[1]) if name.startswith("x-amz-object-lock")}
+        assert kept == {"x-amz-object-lock-legal-hold"}
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"<Error/>"])
+    def test_an_acl_that_makes_no_sense_stops_the_object(self, body: bytes) -> None:
+        """It must not be lost in silence."""
+        outcome, requests = drive(RewriteObject("SSE-S3").steps(OBJ, RunContext()), [head(), answer(body=body)])
+        assert (outcome.is_success, len(requests)) == (False, 2)
 
     def test_an_acl_that_can_not_be_read_stops_the_object(self) -> None:
         """It could not be kept."""

@@ -1,0 +1,226 @@
+"""`run_batch` from plain Python, against a server that misbehaves as it is told."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from scripted_server import Fault, Reply, Reset, ScriptedS3, Seen, Silence, error, scripted_s3
+
+from airflow_s3batch.core.errors import AccessError, InfrastructureError
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.outcomes import Outcome, Summary
+from airflow_s3batch.engine import Policy, run_batch
+from airflow_s3batch.operations import CopyObject, Operation, PutObjectTagging
+
+TAGGING = PutObjectTagging({"k": "v"})
+COPYING = CopyObject("target")
+SESSION = boto3.session.Session("key", "secret", region_name="us-east-1")
+
+
+@pytest.fixture
+def s3() -> Iterator[ScriptedS3]:
+    with scripted_s3() as server:
+        yield server
+
+
+def some(number: int) -> list[S3Object]:
+    return [S3Object("data", f"{n:04d}", size=10) for n in range(number)]
+
+
+def run(
+    s3: ScriptedS3, objects: Any, operation: Operation = TAGGING, **arguments: Any
+) -> tuple[Summary, dict[str, Outcome]]:
+    """Run the batch; return its summary and the outcome by key, each of which must come once."""
+    outcomes: dict[str, Outcome] = {}
+
+    def keep(obj: S3Object, outcome: Outcome) -> None:
+        assert obj.key not in outcomes
+        outcomes[obj.key] = outcome
+
+    summary = run_batch(
+        objects, operation, session=SESSION, endpoint_url=s3.endpoint_url, on_outcome=keep, **arguments
+    )
+    return summary, outcomes
+
+
+def test_the_summary_counts_what_happened(s3: ScriptedS3) -> None:
+    s3.fault = lambda seen: error(403, "AccessDenied") if seen.key < "0003" else None
+    summary, outcomes = run(s3, some(20))
+    assert (summary.objects, summary.succeeded, summary.failed, summary.tally.bytes) == (20, 17, 3, 170)
+    assert summary.tally.codes == {"AccessDenied": 3}
+    assert sorted(summary.tally.examples["AccessDenied"]) == [f"s3://data/000{n}" for n in range(3)]
+    assert (summary.retries, summary.slow_downs, summary.stopped) == (0, 0, "")
+    assert sorted(outcomes) == [obj.key for obj in some(20)]
+    assert {place for place in s3.tags if "scratch" not in place} == {f"data/{n:04d}" for n in range(3, 20)}
+    assert max(s3.sent().values()) == 1
+
+
+def test_an_empty_iterable_touches_nothing() -> None:
+    """Not even a client is made: the endpoint does not exist."""
+    summary = run_batch(iter(()), TAGGING, endpoint_url="http://127.0.0.1:9")
+    assert (summary.objects, summary.requests) == (0, 0)
+
+
+def test_the_iterable_is_read_only_as_fast_as_objects_are_done(s3: ScriptedS3) -> None:
+    """An endless iterable works; never are more objects taken than are done and in flight."""
+    taken = 0
+    done: list[str] = []
+    furthest_ahead = 0
+
+    def endless() -> Iterator[S3Object]:
+        nonlocal taken, furthest_ahead
+        while True:
+            taken += 1
+            furthest_ahead = max(furthest_ahead, taken - len(done))
+            yield S3Object("data", f"{taken:06d}")
+
+    def keep(obj: S3Object, outcome: Outcome) -> None:
+        done.append(obj.key)
+        if len(done) == 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(
+            endless(), TAGGING, session=SESSION, endpoint_url=s3.endpoint_url, max_concurrency=5, on_outcome=keep
+        )
+    assert furthest_ahead <= 6
+
+
+def test_what_on_outcome_raises_ends_the_run(s3: ScriptedS3) -> None:
+    def refuse(obj: S3Object, outcome: Outcome) -> None:
+        raise ValueError(obj.key)
+
+    with pytest.raises(ValueError, match="^00"):
+        run_batch(some(50), TAGGING, session=SESSION, endpoint_url=s3.endpoint_url, max_concurrency=2, on_outcome=refuse)
+    assert len(s3.seen) <= 3
+
+
+def test_no_more_requests_are_in_flight_than_allowed(s3: ScriptedS3) -> None:
+    """The first seven wait for each other, so that seven are in flight at once; there are never eight."""
+    all_there = threading.Barrier(7, timeout=20)
+
+    def meet(seen: Seen) -> Fault:
+        if seen.key < "0007":
+            all_there.wait()
+        return None
+
+    s3.fault = meet
+    summary, _ = run(s3, some(100), max_concurrency=7)
+    assert summary.succeeded == 100
+    assert s3.most_in_flight == 7
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [error(500, "InternalError"), error(503, "SlowDown"), error(503, "ErrTooManyRequest"), Reply(502)],
+    ids=["500", "503", "503-seaweedfs", "502-without-body"],
+)
+def test_passing_trouble_is_tried_again(s3: ScriptedS3, fault: Reply) -> None:
+    s3.fault = lambda seen: fault if seen.number == 1 and seen.key < "0005" else None
+    summary, outcomes = run(s3, some(30))
+    assert (summary.succeeded, summary.retries) == (30, 5)
+    assert s3.sent() == Counter({obj.key: 2 if obj.key < "0005" else 1 for obj in some(30)})
+    assert set(outcomes.values()) == {Outcome(200)}
+
+
+def test_a_reset_connection_is_tried_again(s3: ScriptedS3) -> None:
+    """On a connection that was used before, libcurl itself sends again, and that is not counted."""
+    s3.fault = lambda seen: Reset() if seen.number == 1 and seen.key < "0005" else None
+    summary, _ = run(s3, some(30))
+    assert summary.succeeded == 30
+    assert summary.retries <= 5
+    assert s3.sent() == Counter({obj.key: 2 if obj.key < "0005" else 1 for obj in some(30)})
+
+
+def test_lasting_trouble_of_an_object_is_its_failure_after_max_attempts(s3: ScriptedS3) -> None:
+    s3.fault = lambda seen: error(500, "InternalError") if seen.key == "0002" else None
+    summary, outcomes = run(s3, some(10), policy=Policy(max_attempts=3))
+    assert summary.succeeded == 9
+    assert (outcomes["0002"].http_status, outcomes["0002"].error_code) == (500, "InternalError")
+    assert s3.sent()["0002"] == 3
+
+
+def test_final_errors_are_not_tried_again(s3: ScriptedS3) -> None:
+    codes = {"0000": (403, "AccessDenied"), "0001": (404, "NoSuchKey"), "0002": (400, "InvalidTag"), "0003": (412, "X")}
+    s3.fault = lambda seen: error(*codes[seen.key])
+    summary, outcomes = run(s3, some(4))
+    assert {key: (outcome.http_status, outcome.error_code) for key, outcome in outcomes.items()} == codes
+    assert summary.retries == 0
+
+
+def test_a_copy_that_answers_200_and_fails_in_the_body_is_tried_again(s3: ScriptedS3) -> None:
+    """CopyObject sends its status before it has copied."""
+    s3.objects.update({f"data/{obj.key}": obj.key.encode() for obj in some(10)})
+    passing, lasting = error(200, "InternalError"), error(200, "AccessDenied")
+    s3.fault = lambda seen: lasting if seen.key == "0001" else passing if seen.number == 1 else None
+    summary, outcomes = run(s3, some(10), COPYING)
+    assert (summary.succeeded, summary.retries) == (9, 9)
+    assert outcomes["0001"].error_code == "AccessDenied"
+    copied = {f"target/{obj.key}": obj.key.encode() for obj in some(10) if obj.key != "0001"}
+    assert {place: body for place, body in s3.objects.items() if place.startswith("target/")} == copied
+
+
+def test_a_storm_of_503_slows_the_run_down_and_passes(s3: ScriptedS3) -> None:
+    """Two of three requests are throttled for a while; the window shrinks, and no object fails."""
+    s3.fault = lambda seen: error(503, "SlowDown") if len(s3.seen) < 150 and int(seen.key) % 3 else None
+    summary, _ = run(s3, some(300), max_concurrency=32, policy=Policy(max_attempts=30))
+    assert summary.succeeded == 300
+    assert summary.slow_downs == summary.retries > 32
+
+
+def test_a_request_that_is_not_answered_in_time_is_sent_again(s3: ScriptedS3) -> None:
+    s3.fault = lambda seen: Silence() if seen.key == "0003" and seen.number == 1 else None
+    summary, _ = run(s3, some(10), policy=Policy(request_timeout_s=0.5))
+    assert (summary.succeeded, summary.retries) == (10, 1)
+    assert 0.5 <= summary.duration_s < 30
+
+
+def test_an_object_for_which_nothing_is_ever_answered_fails_alone(s3: ScriptedS3) -> None:
+    s3.fault = lambda seen: Silence() if seen.key == "0003" else None
+    summary, outcomes = run(s3, some(10), policy=Policy(request_timeout_s=0.3, max_attempts=2))
+    assert summary.succeeded == 9
+    assert (outcomes["0003"].http_status, outcomes["0003"].error_code) == (0, "OperationTimedOut")
+
+
+def test_the_servers_time_is_adopted_when_ours_is_wrong(s3: ScriptedS3) -> None:
+    """Once told, all later requests are signed with the server's time."""
+    server_time = datetime.now(UTC) + timedelta(hours=3)
+
+    def skewed(seen: Seen) -> Fault:
+        signed = datetime.strptime(seen.amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if abs(signed - server_time) < timedelta(minutes=15):
+            return None
+        return error(403, "RequestTimeTooSkewed", f"<ServerTime>{server_time:%Y-%m-%dT%H:%M:%SZ}</ServerTime>")
+
+    s3.fault = skewed
+    summary, _ = run(s3, some(60), max_concurrency=4)
+    assert summary.succeeded == 60
+    assert 1 <= summary.retries <= 8
+
+
+def test_a_key_that_was_revoked_ends_the_run_instead_of_failing_each_object(s3: ScriptedS3) -> None:
+    s3.fault = lambda seen: error(403, "InvalidAccessKeyId") if seen.key >= "0010" else None
+    with pytest.raises(AccessError, match="the store refuses this connection: InvalidAccessKeyId"):
+        run(s3, some(1_000), max_concurrency=2)
+    assert len(s3.seen) < 20
+
+
+def test_a_signature_that_is_refused_for_one_object_alone_fails_that_object(s3: ScriptedS3) -> None:
+    """Stores that normalize keys compute another signature; where others were accepted, the key is to blame."""
+    s3.fault = lambda seen: error(403, "SignatureDoesNotMatch") if seen.key == "0010" else None
+    summary, outcomes = run(s3, some(20), max_concurrency=2)
+    assert summary.succeeded == 19
+    assert outcomes["0010"].error_code == "SignatureDoesNotMatch"
+
+
+def test_a_store_that_stops_answering_is_given_up(s3: ScriptedS3) -> None:
+    """Objects are not failed for it: what a broken store says is no verdict on them."""
+    s3.fault = lambda seen: error(500, "InternalError") if seen.key >= "0010" else None
+    with pytest.raises(InfrastructureError, match=r"no request has succeeded for 1 s.*InternalError"):
+        run(s3, some(5_000), policy=Policy(give_up_s=1.0, max_attempts=100), max_concurrency=4)

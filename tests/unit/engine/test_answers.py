@@ -1,0 +1,84 @@
+"""What an answer means."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_s3batch.core.verdicts import Verdict
+from airflow_s3batch.engine.answers import judged, server_time
+from airflow_s3batch.engine.transport import Answer
+
+
+def answered(
+    status: int, body: bytes = b"", api: str = "PutObjectTagging", **headers: str
+) -> tuple[str, Verdict | None]:
+    """Return error code and verdict of an answer."""
+    response, verdict = judged(Answer(None, status, headers, body, 0, ""), api, is_retried=False)
+    return response.error_code, verdict
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"  \n",
+        b"<html>busy</html>",
+        b'<Error xmlns="x"><Message>no code</Message></Error>',
+        b"<Error><Code>InternalError</Code></Error>",
+        b"<CopyObj",
+    ],
+)
+def test_a_copy_is_done_only_if_the_body_says_so(body: bytes) -> None:
+    """200 is sent before the copy is made."""
+    assert answered(200, body, "CopyObject") == ("InternalError", Verdict.RETRY)
+
+
+def test_a_copy_that_is_refused_late_keeps_its_code() -> None:
+    """In a 200."""
+    body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    assert answered(200, body, "CopyObject") == ("AccessDenied", Verdict.FAIL)
+    assert answered(200, b'<?xml version="1.0"?><CopyObjectResult xmlns="x"/>', "CopyObject") == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (403, b"<Error><Code>AccessDenied</Code></Error>", ("AccessDenied", Verdict.FAIL)),
+        (404, b"", ("NoSuchKey", Verdict.FAIL)),
+        (403, b"<html>Forbidden</html>", ("AccessDenied", Verdict.FAIL)),
+        (418, b"", ("Http418", Verdict.FAIL)),
+        (503, b"<Error><Code>Foo, bar\nbaz</Code></Error>", ("ServiceUnavailable", Verdict.THROTTLE)),
+        (400, b"<Error><Code>" + b"x" * 200 + b"</Code></Error>", ("BadRequest", Verdict.FAIL)),
+    ],
+)
+def test_codes_are_taken_from_the_body_if_they_are_codes(
+    status: int, body: bytes, expected: tuple[str, Verdict]
+) -> None:
+    """Else the status names the failure: the code goes into a report that others read."""
+    assert answered(status, body) == expected
+
+
+def test_messages_are_one_line_and_name_the_request() -> None:
+    """For the ResultMessage column."""
+    body = b"<Error><Code>AccessDenied</Code><Message>no\n way &amp; never</Message><RequestId>R1</RequestId></Error>"
+    response, _ = judged(Answer(None, 403, {}, body, 0, ""), "HeadObject", is_retried=True)
+    assert response.message == "no way & never (RequestId R1)"
+    assert response.is_retried
+
+
+def test_no_answer_has_a_name() -> None:
+    """libcurl's."""
+    response, verdict = judged(Answer(None, 0, {}, b"", 28, "timed out"), "HeadObject", is_retried=False)
+    assert (response.status, response.error_code, verdict) == (0, "OperationTimedOut", Verdict.RETRY)
+
+
+def test_the_servers_time_is_read() -> None:
+    """From the body, or the Date header."""
+    body = b"<Error><Code>RequestTimeTooSkewed</Code><ServerTime>2026-11-22T10:00:00Z</ServerTime></Error>"
+    response, verdict = judged(Answer(None, 403, {}, body, 0, ""), "HeadObject", is_retried=False)
+    assert verdict is Verdict.SKEW
+    assert server_time(response) == 1795341600
+    dated, _ = judged(
+        Answer(None, 403, {"date": "Sun, 22 Nov 2026 10:00:00 GMT"}, b"", 0, ""), "HeadObject", is_retried=False
+    )
+    assert server_time(dated) == 1795341600
