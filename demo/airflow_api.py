@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -111,9 +111,11 @@ class AirflowApi:
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}"
         return self.call("GET", path, deserialize="true")["value"]
 
-    def clear_failed(self, dag_id: str, run_id: str) -> int:
-        """Clear the run's failed task instances, as the button in the UI does; return how many."""
-        body = {"dag_run_id": run_id, "dry_run": False, "only_failed": True, "reset_dag_runs": True}
+    def clear(self, dag_id: str, run_id: str, *, task_ids: Sequence[str] = (), only_failed: bool = True) -> int:
+        """Clear task instances of the run, of all tasks or of *task_ids*, as the UI does; return how many."""
+        body = {"dag_run_id": run_id, "dry_run": False, "only_failed": only_failed, "reset_dag_runs": True}
+        if task_ids:
+            body |= {"task_ids": list(task_ids), "include_downstream": True}
         return int(self.call("POST", f"/dags/{quote(dag_id)}/clearTaskInstances", body)["total_entries"])
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:

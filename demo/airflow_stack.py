@@ -173,6 +173,8 @@ class AirflowStack:
 
     def _stop(self) -> None:
         end([component.pid for component in self._components])
+        for component in self._components:
+            component.reap()
         self._components = []
 
 

@@ -56,6 +56,10 @@ class Component:
         """``None`` while it runs."""
         return self._process.poll()
 
+    def reap(self) -> None:
+        """Take note of the end, so that the system can forget the process."""
+        self._process.wait()
+
     def check(self) -> None:
         """
         Look whether it still runs.

@@ -138,7 +138,7 @@ def fill(server: Server) -> World:
     client = server.client(max_pool_connections=WRITERS)
     for bucket in (LAKE, INVENTORIES, OPS):
         client.create_bucket(Bucket=bucket)
-    user = _user(server)
+    user = make_user(server)
     contents = items()
     e_tags = _in_parallel(lambda item: _put(client, item), contents)
     created = datetime.now(UTC) - timedelta(hours=6)
@@ -173,23 +173,24 @@ def _let_time_pass(client: S3Client, world: World) -> None:
     client.delete_objects(Bucket=LAKE, Delete={"Objects": gone})  # type: ignore[typeddict-item]
     for key in world.latecomers:
         client.put_object(Bucket=LAKE, Key=key, Body=b"new")
-    policy = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "LegalHold",
-                "Effect": "Deny",
-                "Principal": {"AWS": f"arn:aws:iam::000000000000:user/{USER}"},
-                "Action": "s3:PutObjectTagging",
-                "Resource": f"arn:aws:s3:::{LAKE}/legal/*",
-            }
-        ],
+    forbid_tagging(client, LAKE, "legal/*")
+
+
+def forbid_tagging(client: S3Client, bucket: str, keys: str) -> None:
+    """Set a bucket policy that denies `make_user`'s user to tag *keys*."""
+    statement = {
+        "Sid": "LegalHold",
+        "Effect": "Deny",
+        "Principal": {"AWS": f"arn:aws:iam::000000000000:user/{USER}"},
+        "Action": "s3:PutObjectTagging",
+        "Resource": f"arn:aws:s3:::{bucket}/{keys}",
     }
-    client.put_bucket_policy(Bucket=LAKE, Policy=json.dumps(policy))
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
 
-def _user(server: Server) -> Server:
-    """Make the IAM user that Airflow's connection names."""
+def make_user(server: Server) -> Server:
+    """Make an IAM user that may do everything with S3; return *server* as that user reaches it."""
     iam = server.session().client("iam", endpoint_url=server.endpoint_url)
     iam.create_user(UserName=USER)
     allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}

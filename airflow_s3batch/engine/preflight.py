@@ -8,7 +8,7 @@ from typing import Any
 
 import botocore.exceptions
 
-from airflow_s3batch.core.errors import AccessError, CapabilityError, JobDamagedError
+from airflow_s3batch.core.errors import AccessError, CapabilityError, InfrastructureError, JobDamagedError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
@@ -89,6 +89,11 @@ def _probe(executor: Executor, operation: Operation, sample: S3Object, folder: S
 
 def _put_scratch(scratch: S3Object) -> Steps[S3Object]:
     response = yield Request(_PUT, scratch.bucket, scratch.key, body=SCRATCH_BODY)
+    if response.status in (0, 429) or (response.status >= 500 and response.status != 501):
+        raise InfrastructureError(
+            f"can't write a scratch object to s3://{scratch.bucket}/{scratch.key} to try the operation on: "
+            f"{response.error_code} ({response.message})"
+        )
     if not response.is_success:
         raise CapabilityError(
             f"can't write a scratch object to s3://{scratch.bucket}/{scratch.key} to try the operation on: "

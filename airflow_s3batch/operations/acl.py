@@ -7,6 +7,7 @@ Source:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
@@ -33,6 +34,11 @@ PERMISSIONS = {
     "READ": "GrantRead",
     "READ_ACP": "GrantReadACP",
     "WRITE_ACP": "GrantWriteACP",
+}
+_GROUP_PERMISSIONS = {
+    "public-read": ("READ",),
+    "public-read-write": ("READ", "WRITE"),
+    "authenticated-read": ("READ",),
 }
 _GET_ACL = Call("GetObjectAcl")
 
@@ -102,8 +108,10 @@ class PutObjectAcl(Operation):
         yield from expect_intact(self.name, scratch)
         expect_success(self.name, outcome)
         response = yield Request(_GET_ACL, scratch.bucket, scratch.key)
-        if not response.is_success or b"<Grant" not in response.body:
-            raise refuse(self.name, "accepts the ACL but does not show one afterwards")
+        shown = set(re.findall(rb"<Permission>(\w+)</Permission>", response.body))
+        wanted = set(self.grants or _GROUP_PERMISSIONS.get(str(self.canned_acl), ()))
+        if not response.is_success or not shown or not {permission.encode() for permission in wanted} <= shown:
+            raise refuse(self.name, "accepts the ACL but does not show it afterwards")
         return {}
 
     def iam_actions(self) -> set[str]:  # noqa: D102

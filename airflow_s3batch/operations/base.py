@@ -392,8 +392,10 @@ def _plain(value: Any) -> Any:
         return {"column": value.name}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     return str(value)

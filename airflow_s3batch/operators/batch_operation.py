@@ -44,8 +44,8 @@ class BatchOperationOperator(S3BatchOperator):
         max_attempts: how often one request is sent at most.
         replay_unsafe: do again what a crash left open, even where the operation says that this isn't safe.
         resume: ``False`` starts over with every object, beside what earlier attempts have left.
-        job_aws_conn_id: connection for the job's files, if the objects' store is another one. Unless that is AWS, it
-            needs a bucket of the same name as the job's, for the scratch object that the operation is first tried on.
+        job_aws_conn_id: connection for the job's files, if the objects' store is another one. Unless that is AWS, the
+            operation is first tried on a scratch object below ``.s3batch-scratch/`` in the objects' bucket.
         kwargs: see `S3BatchOperator`; ``retries`` is 3 unless given here or in ``default_args``.
     """
 

@@ -276,15 +276,13 @@ def test_store_that_would_overwrite_the_objects_is_left_alone(
 def test_two_stores_in_one_job(
     dags: DagFolder, signing_server: Server, lenient_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Objects here, inventory and job files there; only the scratch object needs a bucket of the job's name here."""
+    """Objects here, inventory and job files there; the scratch object is made beside the objects, and deleted."""
     objects, jobs = Lake(lenient_server), Lake(signing_server)
     monkeypatch.setenv("AIRFLOW_CONN_OBJECTS", lenient_server.airflow_connection_uri())
     monkeypatch.setenv("AIRFLOW_CONN_JOBS", signing_server.airflow_connection_uri())
-    job_bucket = jobs.job_url.split("/")[2]
-    objects.client.create_bucket(Bucket=job_bucket)
     rows = [{"bucket": objects.bucket, **row} for row in objects.put(KEYS[:3]).values()]
     jobs.deliver(rows)
     run = dags.run(source(jobs, aws_conn_id="objects", job_aws_conn_id="jobs"))
     assert run.is_green, run.states
     assert objects.tags(KEYS[0]) == TAGGED
-    assert objects.keys(job_bucket) == set()
+    assert objects.keys(objects.bucket) == set(KEYS[:3])

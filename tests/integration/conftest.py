@@ -23,6 +23,7 @@ STRANGER = Identity("stranger", "s3batch-stranger", "s3batch-stranger-secret", (
 
 BucketFactory = Callable[..., str]
 _numbers = itertools.count(1)
+_clients: dict[str, Any] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,7 +71,9 @@ def bucket() -> BucketFactory:
 
     def make(server: testing.Server, purpose: str = "test", **arguments: Any) -> str:
         name = f"{purpose}-{os.getpid()}-{next(_numbers)}"
-        server.client().create_bucket(Bucket=name, **arguments)
+        if server.endpoint_url not in _clients:  # a client takes longer to make than a bucket
+            _clients[server.endpoint_url] = server.client()
+        _clients[server.endpoint_url].create_bucket(Bucket=name, **arguments)
         return name
 
     return make

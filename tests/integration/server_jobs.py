@@ -112,9 +112,7 @@ def set_tags(server: Server, objects: Iterable[S3Object], value: str) -> None:
     """Tag each of *objects* with ``by=value``, to see later whether it was touched again."""
     client = client_of(server)
     for obj in objects:
-        client.put_object_tagging(
-            Bucket=obj.bucket, Key=obj.key, Tagging={"TagSet": [{"Key": "by", "Value": value}]}
-        )
+        client.put_object_tagging(Bucket=obj.bucket, Key=obj.key, Tagging={"TagSet": [{"Key": "by", "Value": value}]})
 
 
 def outcomes_of(

@@ -91,7 +91,8 @@ def bodies(store: Store, objects: list[S3Object]) -> list[bytes | None]:
         try:
             found.append(client.get_object(Bucket=obj.bucket, Key=obj.key, **version)["Body"].read())
         except client.exceptions.ClientError as error:
-            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
             found.append(None)
     return found
 
@@ -156,7 +157,7 @@ def test_grants_are_put_or_the_store_is_refused(store: Store, acl_bucket: str) -
         assert failures_of(store.server, objects, operation) == {}
         assert grants(store, objects[0]) == {("READ", AUTHENTICATED), ("READ_ACP", ALL_USERS)}
     else:
-        with pytest.raises(CapabilityError, match="accepts the ACL but does not"):
+        with pytest.raises(CapabilityError, match="accepts the ACL but does not show it"):
             failures_of(store.server, objects, operation)
         assert grants(store, objects[0]) == set()
 
@@ -185,7 +186,11 @@ def test_copies_are_as_the_operation_says(store: Store, name: str, bucket: Bucke
     )
     assert failures_of(store.server, [source], operation) == {}
     head = client_of(store.server).head_object(Bucket=target, Key="x/a")
-    assert (head["StorageClass"], head["ServerSideEncryption"], head["Metadata"]) == ("STANDARD_IA", "AES256", {"n": "2"})
+    assert (head["StorageClass"], head["ServerSideEncryption"], head["Metadata"]) == (
+        "STANDARD_IA",
+        "AES256",
+        {"n": "2"},
+    )
     assert tags(store.server, S3Object(target, "x/a")) == {"t": "u"}
     assert tags(store.server, source) == {"k": "v"}
 
@@ -251,7 +256,7 @@ def test_a_store_that_ignores_conditions_on_copies_is_refused_unless_allowed(sto
     if store.checks_copy_target:
         assert failures_of(store.server, objects, RewriteObject("SSE-S3")) == {}
         return
-    with pytest.raises(CapabilityError, match="target condition.*allow_unconditional=True"):
+    with pytest.raises(CapabilityError, match=r"target condition.*allow_unconditional=True"):
         failures_of(store.server, objects, RewriteObject("SSE-S3"))
     assert "ServerSideEncryption" not in client_of(store.server).head_object(Bucket=name, Key="a")
 

@@ -43,9 +43,7 @@ def run(
         assert obj.key not in outcomes
         outcomes[obj.key] = outcome
 
-    summary = run_batch(
-        objects, operation, session=SESSION, endpoint_url=s3.endpoint_url, on_outcome=keep, **arguments
-    )
+    summary = run_batch(objects, operation, session=SESSION, endpoint_url=s3.endpoint_url, on_outcome=keep, **arguments)
     return summary, outcomes
 
 
@@ -86,9 +84,7 @@ def test_the_iterable_is_read_only_as_fast_as_objects_are_done(s3: ScriptedS3) -
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_batch(
-            endless(), TAGGING, session=SESSION, endpoint_url=s3.endpoint_url, max_concurrency=5, on_outcome=keep
-        )
+        run_batch(endless(), TAGGING, session=SESSION, endpoint_url=s3.endpoint_url, max_concurrency=5, on_outcome=keep)
     assert furthest_ahead <= 6
 
 
@@ -96,8 +92,10 @@ def test_what_on_outcome_raises_ends_the_run(s3: ScriptedS3) -> None:
     def refuse(obj: S3Object, outcome: Outcome) -> None:
         raise ValueError(obj.key)
 
-    with pytest.raises(ValueError, match="^00"):
-        run_batch(some(50), TAGGING, session=SESSION, endpoint_url=s3.endpoint_url, max_concurrency=2, on_outcome=refuse)
+    with pytest.raises(ValueError, match=r"^00"):
+        run_batch(
+            some(50), TAGGING, session=SESSION, endpoint_url=s3.endpoint_url, max_concurrency=2, on_outcome=refuse
+        )
     assert len(s3.seen) <= 3
 
 

@@ -67,7 +67,7 @@ def test_messages_are_one_line_and_name_the_request() -> None:
 
 
 def test_no_answer_has_a_name() -> None:
-    """libcurl's."""
+    """The one of libcurl."""
     response, verdict = judged(Answer(None, 0, {}, b"", 28, "timed out"), "HeadObject", is_retried=False)
     assert (response.status, response.error_code, verdict) == (0, "OperationTimedOut", Verdict.RETRY)
 

@@ -280,9 +280,7 @@ def test_buckets_that_need_sessions_are_refused() -> None:
 def test_a_refreshed_token_is_used_at_once() -> None:
     """Within the same second, too."""
     tokens = iter(["old", "new"])
-    subject = Signer(
-        lambda: SimpleNamespace(access_key="a", secret_key="s", token=next(tokens)), clock=lambda: NOW.timestamp()
-    )
+    subject = Signer(lambda: SimpleNamespace(access_key="a", secret_key="s", token=next(tokens)), clock=NOW.timestamp)
     template = Preparer(access()).template(TAGGING, "a-bucket")
     seen = []
     for _ in range(2):

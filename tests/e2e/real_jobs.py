@@ -1,0 +1,179 @@
+"""Jobs that run on a real Airflow, and what they leave in S3."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from airflow_s3batch.reports import read_report
+from airflow_s3batch.testing import write_inventory
+from demo.airflow_api import ENDED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from airflow_s3batch.testing import Server
+    from demo.airflow_stack import AirflowStack
+
+TIMEOUT_S = 90.0
+THREADS = 8
+RETRY_DELAY_S = 10
+DAG = """
+from datetime import timedelta
+
+from airflow.sdk import dag
+
+from airflow_s3batch import s3_batch_job
+from airflow_s3batch.operations import PutObjectTagging
+
+
+@dag(schedule=None)
+def {name}():
+    s3_batch_job(
+        "job",
+        inventory="s3://inventories/{bucket}/daily",
+        where="TRUE",
+        operation=PutObjectTagging({{"state": "{tag}"}}),
+        job_url="s3://ops/s3batch",
+        objects_per_shard={objects_per_shard},
+        max_concurrency={max_concurrency},
+        default_args={{"retry_delay": timedelta(seconds={retry_delay_s})}},
+    )
+
+
+{name}()
+"""
+DONE = {"state": "done"}
+
+
+class RealJob:
+    """
+    A bucket, an inventory of it, and a Dag called *name* that tags every object.
+
+    Attributes:
+        keys: of the objects, in the order of the inventory.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stack: AirflowStack,
+        server: Server,
+        *,
+        objects: int,
+        objects_per_shard: int,
+        max_concurrency: int = 32,
+        key: str = "folder {0}/ü+{0}.bin",
+    ) -> None:
+        self.name = name
+        self.stack = stack
+        self.server = server
+        self.client = server.client(max_pool_connections=THREADS)
+        self.bucket = name.replace("_", "-")
+        self.keys = [key.format(number) for number in range(objects)]
+        self.run_id = ""
+        self._limits = {"objects_per_shard": objects_per_shard, "max_concurrency": max_concurrency}
+        self.write_dag(tag="done")
+        self.client.create_bucket(Bucket=self.bucket)
+        self.each(self.keys, lambda key: self.client.put_object(Bucket=self.bucket, Key=key, Body=b"x"))
+        rows = [{"key": key, "size": 1, "encryption_status": "NOT-SSE"} for key in self.keys]
+        write_inventory(
+            self.client, "s3://inventories", self.bucket, rows, created=datetime.now(UTC) - timedelta(hours=1)
+        )
+
+    def write_dag(self, *, tag: str) -> None:
+        """Write the Dag file; the operation sets the tag ``state`` to *tag*."""
+        text = DAG.format(name=self.name, bucket=self.bucket, tag=tag, retry_delay_s=RETRY_DELAY_S, **self._limits)
+        (self.stack.home / "dags" / f"{self.name}.py").write_text(text)
+
+    def start(self) -> None:
+        """Start a run."""
+        self.stack.wait_for_dag(self.name)
+        self.run_id = self.stack.api.trigger(self.name)
+
+    def clear(self, **arguments: Any) -> int:
+        """Clear task instances of the run; return how many."""
+        return self.stack.api.clear(self.name, self.run_id, **arguments)
+
+    def end(self) -> bool:
+        """Wait for the end of the run; return whether it is green."""
+        api = self.stack.api
+        self.wait_for(lambda: api.run_state(self.name, self.run_id) in ENDED, f"the end of {self.name}")
+        return api.run_state(self.name, self.run_id) == "success"
+
+    def wait_for(self, is_there: Callable[[], Any], what: str) -> None:
+        """Wait until *is_there*."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not is_there():
+            self.stack.check()
+            assert time.monotonic() < deadline, f"waited in vain for {what}: {self.states()}"
+            time.sleep(0.2)
+
+    def states(self) -> dict[str, str | list[str]]:
+        """Return the state of each task; of mapped ones a list by map index."""
+        found: dict[str, Any] = {}
+        instances = self.stack.api.task_instances(self.name, self.run_id) if self.run_id else []
+        for instance in sorted(instances, key=lambda one: one.map_index):
+            if instance.map_index < 0:
+                found[instance.task_id] = instance.state
+            else:
+                found.setdefault(instance.task_id, []).append(instance.state)
+        return found
+
+    def log(self, task_id: str, try_number: int, map_index: int = -1) -> str:
+        """Return the raw log of a try."""
+        mapped = f"/map_index={map_index}" if map_index >= 0 else ""
+        path = f"logs/dag_id={self.name}/run_id={self.run_id}/task_id={task_id}{mapped}/attempt={try_number}.log"
+        return (self.stack.home / path).read_text()
+
+    def report(self) -> pd.DataFrame:
+        """Return the completion report."""
+        (url,) = self.files("report/manifest.json")
+        return read_report(f"s3://ops/{url}", session=self.server.session(), endpoint_url=self.server.endpoint_url)
+
+    def files(self, ending: str, *, within: str = "") -> list[str]:
+        """Return the keys of the job's files that end so, sorted."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="ops", Prefix=f"s3batch/{self.bucket}")
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        return sorted(key for key in keys if key.endswith(ending) and within in key)
+
+    def read(self, key: str) -> bytes:
+        """Return one of the job's files."""
+        return self.client.get_object(Bucket="ops", Key=key)["Body"].read()
+
+    def json(self, key: str) -> Any:
+        """Return one of the job's JSON files."""
+        return json.loads(self.read(key))
+
+    def succeeded_in(self, commit: Mapping[str, Any]) -> list[str]:
+        """Return the keys that a commit names as succeeded."""
+        part = commit["files"]["succeeded"]
+        lines = self.read(part["key"]).decode().splitlines() if part else []
+        return [unquote(line.split(",")[1]) for line in lines]
+
+    def tag(self, keys: Iterable[str], tags: Mapping[str, str]) -> None:
+        """Replace the tags of *keys*, as the bucket's owner."""
+        tag_set = [{"Key": key, "Value": value} for key, value in tags.items()]
+        self.each(
+            keys,
+            lambda key: self.client.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": tag_set}),
+        )
+
+    def tags(self) -> dict[str, dict[str, str]]:
+        """Return the tags of all objects."""
+        return dict(zip(self.keys, self.each(self.keys, self._tags), strict=True))
+
+    def _tags(self, key: str) -> dict[str, str]:
+        found = self.client.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    @staticmethod
+    def each(keys: Iterable[str], work: Callable[[str], Any]) -> list[Any]:
+        """Call *work* for each key, several at a time."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(work, keys))
