@@ -110,11 +110,11 @@ def end(pids: Iterable[int], *, grace_s: float = GRACE_S) -> None:
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + grace_s
-    while time.monotonic() < deadline and any(map(_is_alive, seen)):
+    while time.monotonic() < deadline and any(map(is_alive, seen)):
         for process in list(seen):
             seen.update(_descendants(process))
         time.sleep(0.05)
-    while alive := {process for process in seen if _is_alive(process)}:
+    while alive := {process for process in seen if is_alive(process)}:
         for process in alive:
             seen.update(_descendants(process))
         for process in alive:
@@ -146,7 +146,8 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
     return found
 
 
-def _is_alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether the process still does something; a zombie does not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:

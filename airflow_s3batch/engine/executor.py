@@ -275,6 +275,7 @@ class Executor:
 
     def _on_answer(self, answer: Answer, settle: Callable[[_Exchange, Any], None]) -> None:
         exchange: _Exchange = answer.tag
+        exchange.is_ambiguous = exchange.is_ambiguous or answer.was_resent
         response, verdict = judged(answer, exchange.request.call.api, is_retried=exchange.is_ambiguous)
         if exchange.unexplained is not None:
             unexplained, exchange.unexplained = exchange.unexplained, None
@@ -284,8 +285,8 @@ class Executor:
             exchange.unexplained = response
             self._send(exchange)
             return
-        if verdict is Verdict.ABORT and self._has_succeeded and answer.status:
-            verdict = Verdict.FAIL  # the connection is well: it is about this object
+        if response.error_code == "SignatureDoesNotMatch" and self._has_succeeded:
+            verdict = Verdict.FAIL  # the credentials are right: the store reads this key in another way than we do
         if verdict is None or verdict is Verdict.FAIL:
             self._last_success = self._clock()  # a refusal shows that the store is well, too
             if verdict is None:

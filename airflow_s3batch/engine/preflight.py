@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from typing import Any
@@ -85,6 +86,7 @@ def _probe(executor: Executor, operation: Operation, sample: S3Object, folder: S
         return dict(executor.call(operation.probe(scratch, sample)))
     finally:
         executor.call(_delete_scratch(scratch))
+        _delete_versions(executor.preparer.client, folder)
 
 
 def _put_scratch(scratch: S3Object) -> Steps[S3Object]:
@@ -105,6 +107,16 @@ def _put_scratch(scratch: S3Object) -> Steps[S3Object]:
 def _delete_scratch(scratch: S3Object) -> Steps[None]:
     for suffix in ("", "-copy", "-other"):
         yield Request(_DELETE, scratch.bucket, scratch.key + suffix)
+
+
+def _delete_versions(client: Any, folder: S3Url) -> None:
+    """Delete what a versioned bucket keeps of the scratch objects; best effort, they are tiny and of no meaning."""
+    if bucket_facts(client, folder.bucket).versioning not in ("Enabled", "Suspended"):
+        return
+    with contextlib.suppress(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
+        listing = client.list_object_versions(Bucket=folder.bucket, Prefix=f"{folder.key}/")
+        for entry in (*listing.get("Versions", ()), *listing.get("DeleteMarkers", ())):
+            client.delete_object(Bucket=folder.bucket, Key=entry["Key"], VersionId=entry["VersionId"])
 
 
 def verdict_to_json(capabilities: Capabilities, endpoint: str) -> str:

@@ -33,6 +33,8 @@ class Answer(NamedTuple):
         tag: what `Transport.start` was given.
         status: HTTP status, 0 if there was no complete answer.
         curl_error: libcurl's error number, 0 if the transfer completed.
+        was_resent: a failed request that libcurl had sent a second time by itself, as it does when a kept connection
+            turns out to be dead; the first may have been executed.
     """
 
     tag: Any
@@ -41,12 +43,13 @@ class Answer(NamedTuple):
     body: bytes
     curl_error: int
     curl_message: str
+    was_resent: bool = False
 
 
 class _Handle:
     """A pooled curl handle, set up for one kind of request."""
 
-    __slots__ = ("body", "chunks", "curl", "header_lines", "kind", "tag")
+    __slots__ = ("body", "chunks", "curl", "request_bytes", "header_lines", "kind", "tag")
 
     def __init__(self, kind: Kind) -> None:
         self.curl = pycurl.Curl()
@@ -54,6 +57,7 @@ class _Handle:
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
         self.body: bytes | None = None
+        self.request_bytes = 0
         self.tag: Any = None
 
 
@@ -114,6 +118,7 @@ class Transport:
             if template.kind.method not in _BODYLESS:
                 curl.setopt(pycurl.POSTFIELDS, body)
         handle.tag = tag
+        handle.request_bytes = len(url) + sum(map(len, headers))
         self._busy[curl] = handle
         self._multi.add_handle(curl)
 
@@ -147,12 +152,14 @@ class Transport:
         self._multi.remove_handle(curl)
         status = 0 if number else curl.getinfo(pycurl.RESPONSE_CODE)
         body = b"".join(handle.chunks)
+        # twice the size can only be two requests; with a body the size says nothing
+        was_resent = status >= 400 and not handle.body and curl.getinfo(pycurl.REQUEST_SIZE) > 2 * handle.request_bytes
         headers = _parsed(handle.header_lines) if handle.kind.wants_headers else {}
         handle.chunks.clear()
         handle.header_lines.clear()
         tag, handle.tag = handle.tag, None
         self._idle.setdefault(handle.kind, []).append(handle)
-        return Answer(tag, status, headers, body, number, message)
+        return Answer(tag, status, headers, body, number, message, was_resent)
 
     def _new_handle(self, kind: Kind) -> _Handle:
         handle = _Handle(kind)

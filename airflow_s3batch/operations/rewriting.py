@@ -155,7 +155,18 @@ class RewriteObject(Operation):
         if _metadata(before) != _metadata(after):
             raise refuse(self.name, "loses the object's metadata when it is copied onto itself")
         conditions = yield from self._probe_conditions(scratch, after, directive)
-        return {"metadata_directive": directive, **conditions}
+        grants = yield from self._probe_grants(scratch, directive)
+        return {"metadata_directive": directive, "grants": grants, **conditions}
+
+    def _probe_grants(self, scratch: S3Object, directive: str) -> Steps[str]:
+        """Find out whether a copy gets the ACL that it is sent with; where it does not, only default ACLs are kept."""
+        head = yield Request(HEAD, scratch.bucket, scratch.key)
+        grant = ("x-amz-grant-read", 'uri="http://acs.amazonaws.com/groups/global/AuthenticatedUsers"')
+        response = yield self._request(scratch, head, directive, (grant,))
+        if not response.is_success:
+            return "ignored"
+        shown = yield Request(_GET_ACL, scratch.bucket, scratch.key)
+        return "honoured" if grant in (grant_headers(shown.body) or ()) else "ignored"
 
     def _probe_conditions(self, scratch: S3Object, head: Response, directive: str) -> Steps[dict[str, str]]:
         findings = {}
@@ -216,6 +227,8 @@ def _acl_headers(obj: S3Object, capabilities: Capabilities) -> Steps[tuple[tuple
             response.status, response.error_code, f"its ACL can't be read, so it could not be kept: {response.message}"
         )
     headers = grant_headers(response.body)
+    if headers and capabilities.findings.get("grants", "honoured") != "honoured":
+        return Outcome(400, "AccessControlListNotSupported", "the store drops ACLs on copies, so its own would be lost")
     return (
         Outcome(0, "InvalidResponse", "its ACL can't be read, so it could not be kept") if headers is None else headers
     )

@@ -12,6 +12,7 @@ from real_jobs import RealJob
 
 from airflow_s3batch.testing import ServerMissingError, ministack
 from demo.airflow_stack import AirflowStack
+from demo.processes import is_alive
 from demo.world import make_user
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def stack(user: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ai
         yield stack
         started = [child for child in psutil.Process().children(recursive=True) if child.pid != user.pid]
     assert len(started) > 4
-    assert not [process for process in started if process.is_running()]
+    assert not [process for process in started if is_alive(process)]
 
 
 @pytest.fixture

@@ -58,12 +58,13 @@ def store(request: pytest.FixtureRequest) -> Store:
 @pytest.fixture
 def name(store: Store, bucket: BucketFactory) -> str:
     """A plain bucket: no versions, no ACLs."""
-    return bucket(store.server)
+    made: str = bucket(store.server)
+    return made
 
 
 @pytest.fixture
 def acl_bucket(store: Store, bucket: BucketFactory) -> str:
-    made = bucket(store.server)
+    made: str = bucket(store.server)
     rules = [{"ObjectOwnership": "ObjectWriter"}]
     client_of(store.server).put_bucket_ownership_controls(Bucket=made, OwnershipControls={"Rules": rules})
     return made

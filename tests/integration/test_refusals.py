@@ -76,9 +76,8 @@ def test_wrong_credentials_end_the_run_at_once(seaweedfs: Server, bucket: Bucket
     """One sentence, not one failure per object; the secret is not in it."""
     objects = put_objects(seaweedfs, bucket(seaweedfs), KEYS)
     stranger = Server(seaweedfs.endpoint_url, key, secret, seaweedfs.region, 0, {})
-    seen: list[object] = []
     with pytest.raises(
-        AccessError, match="the store refuses this connection: (InvalidAccessKeyId|Signature)"
+        AccessError, match=r"the store refuses this connection: (InvalidAccessKeyId|Signature)"
     ) as caught:
         outcomes_of(stranger, objects, TAGGING)
     assert secret not in str(caught.value)
