@@ -49,7 +49,7 @@ class Answer(NamedTuple):
 class _Handle:
     """A pooled curl handle, set up for one kind of request."""
 
-    __slots__ = ("body", "chunks", "curl", "request_bytes", "header_lines", "kind", "tag")
+    __slots__ = ("body", "chunks", "curl", "header_lines", "kind", "request_bytes", "tag")
 
     def __init__(self, kind: Kind) -> None:
         self.curl = pycurl.Curl()

@@ -292,7 +292,9 @@ def test_a_rewrite_encrypts_and_keeps_everything_else(
 
 def test_a_rewrite_keeps_the_acl_or_says_that_it_did_not(store: Store, acl_bucket: str) -> None:
     """A lost ACL must never be reported as a success."""
-    obj = put_objects(store.server, acl_bucket, ["a"], ACL="public-read")[0]
+    obj = put_objects(store.server, acl_bucket, ["a"])[0]
+    store.server.client().put_object_acl(Bucket=acl_bucket, Key="a", ACL="public-read")
+    assert grants(store, obj) == {("READ", ALL_USERS)}
     failed = failures_of(store.server, [obj], store.rewrite())
     if store.honours_grants:
         assert failed == {}
