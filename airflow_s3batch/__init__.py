@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.core.objects import S3Object
     from airflow_s3batch.core.outcomes import Summary
     from airflow_s3batch.notifications import EventBridgeJobNotifier
-    from airflow_s3batch.operations.base import Column
+    from airflow_s3batch.operations.fields import Column
     from airflow_s3batch.operators import BatchOperationOperator, BatchReportOperator, InventoryToManifestOperator
     from airflow_s3batch.sensors import S3InventorySensor
     from airflow_s3batch.task_group import s3_batch_job

@@ -68,7 +68,7 @@ def bare(endpoint_url: str, objects: int) -> None:
 
     from airflow_s3batch.engine.prepared import Preparer
     from airflow_s3batch.engine.signing import Signer
-    from airflow_s3batch.operations.base import Call, Request
+    from airflow_s3batch.operations.requests import Call, Request
 
     tag_set = [{"Key": name, "Value": value} for name, value in TAGS.items()]
     call = Call("PutObjectTagging", {"Tagging": {"TagSet": tag_set}})

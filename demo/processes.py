@@ -16,7 +16,7 @@ import psutil
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-GRACE_S = 5.0
+GRACE_S = 3.0
 TAIL_LINES = 20
 
 
@@ -120,7 +120,7 @@ def end(pids: Iterable[int], *, grace_s: float = GRACE_S) -> None:
         for process in alive:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(alive, timeout=1)
+        time.sleep(0.02)
 
 
 def end_children() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import sys
@@ -19,6 +20,8 @@ class Screen:
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = sys.stdout if out is None else out
+        if isinstance(self._out, io.TextIOWrapper):
+            self._out.reconfigure(errors="replace")  # not every terminal knows a check mark
         self._is_live = self._out.isatty() and os.environ.get("TERM") != "dumb"
         self._has_colour = self._is_live and "NO_COLOR" not in os.environ
         self._status = ""

@@ -71,11 +71,10 @@ class RunWatch:
 
 def _status(instances: list[TaskInstance]) -> str:
     mapped = [one for one in instances if one.map_index >= 0]
-    running = [one.label or one.task_id for one in instances if one.state == "running"]
-    parts = []
-    if mapped:
-        parts.append(f"{sum(one.state in OVER for one in mapped)} of {len(mapped)} shards done")
-    parts.append(f"running: {', '.join(running)}" if running else "waiting for the scheduler")
+    running = [one for one in instances if one.state == "running"]
+    names = [f"shard {one.map_index}" if one.map_index >= 0 else one.task_id for one in running]
+    parts = [f"{sum(one.state in OVER for one in mapped)} of {len(mapped)} shards ended"] if mapped else []
+    parts.append(f"running: {', '.join(names)}" if names else "waiting for the scheduler")
     return " · ".join(parts)
 
 

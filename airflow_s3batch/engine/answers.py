@@ -9,7 +9,7 @@ from html import unescape
 
 from airflow_s3batch.core.verdicts import Verdict, transport_failure, verdict_for
 from airflow_s3batch.engine.transport import Answer
-from airflow_s3batch.operations.base import Response
+from airflow_s3batch.operations.requests import Response
 
 RESULTS_IN_200 = {
     "CopyObject": b"CopyObjectResult",

@@ -13,11 +13,13 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.executor import Executor, Work
+from airflow_s3batch.engine.exchange import Work
+from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.preflight import capabilities_for
 from airflow_s3batch.engine.threshold import Threshold
-from airflow_s3batch.operations.base import Operation, RunContext
+from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operations.requests import RunContext
 
 if TYPE_CHECKING:
     import boto3

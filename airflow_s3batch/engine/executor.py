@@ -10,8 +10,8 @@ import heapq
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self, TypeVar
 
 from airflow_s3batch.core.errors import (
     AccessError,
@@ -20,17 +20,18 @@ from airflow_s3batch.core.errors import (
     InfrastructureError,
     ManifestError,
 )
-from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.verdicts import UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.answers import judged, server_time
+from airflow_s3batch.engine.exchange import END, Exchange, Work, exchanges
 from airflow_s3batch.engine.pacing import Window, backoff_s
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.prepared import Preparer
 from airflow_s3batch.engine.signing import Signer
 from airflow_s3batch.engine.transport import Answer, Transport
-from airflow_s3batch.operations.base import Call, Operation, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operations.requests import Call, Response, RunContext, Steps
 
 log = logging.getLogger(__name__)
 
@@ -41,34 +42,8 @@ _POLL_S = 0.5
 _OUTAGE_S = 5.0
 _EXPLAIN = Call("GetObject", {"Range": "bytes=0-0"})
 _MOST_BATCHES = 8
-_MOST_SKEWS = 2
+_MOST_CORRECTIONS = 2
 T = TypeVar("T")
-
-
-class Work(NamedTuple):
-    """One object to do; *number* identifies it to whoever asked."""
-
-    number: int
-    obj: S3Object
-
-
-class _Exchange:
-    """
-    A generator under way: one object, or one batch of them; none for a probe.
-
-    Attributes:
-        unexplained: the refusal of a HEAD, which has no body, while a GET is asked for the reason.
-    """
-
-    __slots__ = ("attempt", "is_ambiguous", "request", "steps", "unexplained", "works")
-
-    def __init__(self, works: Sequence[Work], steps: Steps[Any]) -> None:
-        self.works = works
-        self.steps = steps
-        self.request: Request
-        self.attempt = 0
-        self.is_ambiguous = False
-        self.unexplained: Response | None = None
 
 
 class Executor:
@@ -96,13 +71,13 @@ class Executor:
         self.window = Window(policy.max_concurrency)
         self.requests = 0
         self.retries = 0
-        self._waiting: list[tuple[float, int, _Exchange]] = []
+        self._waiting: list[tuple[float, int, Exchange]] = []
         self._order = itertools.count()
         self._last_success = clock()
         self._has_succeeded = False
         self._asks_regions = access.is_aws
         self._buckets: set[str] = set()
-        self._held: _Exchange | None = None
+        self._held: Exchange | None = None
         self._batches = 0
 
     def __enter__(self) -> Self:
@@ -114,7 +89,7 @@ class Executor:
     def call(self, steps: Steps[T]) -> T:
         """Drive one generator to its end and return what it returns; for probes and the like."""
         results: list[T] = []
-        exchange = _Exchange((), steps)
+        exchange = Exchange((), steps)
         self._last_success = self._clock()
         self._advance(exchange, None, lambda _, result: results.append(result))
         while not results:
@@ -145,9 +120,9 @@ class Executor:
             AccessError: no object can succeed with these credentials.
             InfrastructureError: nothing has succeeded for ``give_up_s`` although requests keep being sent.
         """
-        exchanges = self._exchanges(operation, iter(source), context)
+        stream = exchanges(operation, iter(source), context)
 
-        def settle(exchange: _Exchange, result: Any) -> None:
+        def settle(exchange: Exchange, result: Any) -> None:
             self._batches -= len(exchange.works) > 1
             results = (result,) if isinstance(result, Outcome) else result
             for work, outcome in zip(exchange.works, results, strict=True):
@@ -164,25 +139,25 @@ class Executor:
                     return
             self._resend()
             if is_open:
-                is_open = self._fill(exchanges, settle, keep_going)
+                is_open = self._fill(stream, settle, keep_going)
             for answer in self._transport.poll(self._wait_s()):
                 self._on_answer(answer, settle)
 
     def _fill(
         self,
-        exchanges: Iterator[_Exchange | None],
-        settle: Callable[[_Exchange, Any], None],
+        stream: Iterator[Exchange | None],
+        settle: Callable[[Exchange, Any], None],
         keep_going: Callable[[], bool],
     ) -> bool:
         """Start as many objects as the window takes; return whether there may be more to start."""
         now = self._clock()
         most = self._policy.max_concurrency
         while len(self._transport) + len(self._waiting) < most and self.window.allows(len(self._transport), now):
-            exchange = self._held or next(exchanges, _END)
+            exchange = self._held or next(stream, END)
             self._held = None
             if exchange is None:
                 return True
-            if exchange is _END:
+            if exchange is END:
                 return False
             if len(exchange.works) > 1:
                 if self._batches >= _MOST_BATCHES:
@@ -194,31 +169,7 @@ class Executor:
                 return False
         return True
 
-    def _exchanges(
-        self, operation: Operation, source: Iterator[Work | None], context: RunContext
-    ) -> Iterator[_Exchange | None]:
-        batch: list[Work] = []
-        for work in source:
-            if work is None:
-                if batch:  # what the source waits for may be in it
-                    yield _batched(operation, batch, context)
-                    batch = []
-                yield None
-                continue
-            obj = work.obj if work.obj.version_id != "" else work.obj._replace(version_id=None)
-            if operation.batch_size == 1 or not operation.is_batchable(obj, context):
-                yield _Exchange((work,), _steps(operation, obj, context))
-                continue
-            if batch and (len(batch) == operation.batch_size or batch[0].obj.bucket != obj.bucket):
-                yield _batched(operation, batch, context)
-                batch = []
-            batch.append(work._replace(obj=obj))
-        if batch:
-            yield _batched(operation, batch, context)
-
-    def _advance(
-        self, exchange: _Exchange, response: Response | None, settle: Callable[[_Exchange, Any], None]
-    ) -> None:
+    def _advance(self, exchange: Exchange, response: Response | None, settle: Callable[[Exchange, Any], None]) -> None:
         try:
             exchange.request = next(exchange.steps) if response is None else exchange.steps.send(response)
         except StopIteration as stop:
@@ -230,6 +181,7 @@ class Executor:
             self._fail(exchange, error, settle)
             return
         exchange.attempt = 1
+        exchange.corrections = 0
         exchange.is_ambiguous = False
         if exchange.request.delay_s:
             self._wait(exchange, exchange.request.delay_s)
@@ -239,7 +191,7 @@ class Executor:
         except (ArgumentError, UnicodeEncodeError) as error:
             self._fail(exchange, error, settle)
 
-    def _fail(self, exchange: _Exchange, error: Exception, settle: Callable[[_Exchange, Any], None]) -> None:
+    def _fail(self, exchange: Exchange, error: Exception, settle: Callable[[Exchange, Any], None]) -> None:
         """Settle all objects of *exchange* as failed by *error*; a probe has none and passes it on."""
         exchange.steps.close()
         if not exchange.works:
@@ -249,7 +201,7 @@ class Executor:
         outcome = Outcome(0, REQUEST_IMPOSSIBLE, f"{type(error).__name__}: {error}"[:500])
         settle(exchange, [outcome] * len(exchange.works))
 
-    def _send(self, exchange: _Exchange) -> None:
+    def _send(self, exchange: Exchange) -> None:
         request = exchange.request
         if self._asks_regions and request.bucket not in self._buckets:
             self.preparer.learn_region(request.bucket)
@@ -260,7 +212,7 @@ class Executor:
         self.requests += 1
         self._transport.start(exchange, template, template.fill(request, self._signer))
 
-    def _wait(self, exchange: _Exchange, seconds: float) -> None:
+    def _wait(self, exchange: Exchange, seconds: float) -> None:
         heapq.heappush(self._waiting, (self._clock() + seconds, next(self._order), exchange))
 
     def _resend(self) -> None:
@@ -273,8 +225,8 @@ class Executor:
             return _POLL_S if len(self._transport) else 0.02
         return min(_POLL_S, max(0.005, self._waiting[0][0] - self._clock()))
 
-    def _on_answer(self, answer: Answer, settle: Callable[[_Exchange, Any], None]) -> None:
-        exchange: _Exchange = answer.tag
+    def _on_answer(self, answer: Answer, settle: Callable[[Exchange, Any], None]) -> None:
+        exchange: Exchange = answer.tag
         exchange.is_ambiguous = exchange.is_ambiguous or answer.was_resent
         response, verdict = judged(answer, exchange.request.call.api, is_retried=exchange.is_ambiguous)
         if exchange.unexplained is not None:
@@ -308,20 +260,22 @@ class Executor:
         is_general = verdict is Verdict.THROTTLE or response.error_code in UNREACHABLE
         return is_general and self._clock() - self._last_success > _OUTAGE_S
 
-    def _may_retry(self, exchange: _Exchange, response: Response, verdict: Verdict) -> bool:
+    def _may_retry(self, exchange: Exchange, response: Response, verdict: Verdict) -> bool:
         """Return whether to send again; keep clock, credentials and window in step with what the store said."""
         if verdict is Verdict.ABORT:
             raise AccessError(f"the store refuses this connection: {response.error_code} ({response.message})")
         if verdict is Verdict.THROTTLE:
             self.window.on_throttle(self._clock())
         elif verdict is Verdict.CREDENTIALS:
+            exchange.corrections += 1
             self._signer.forget()
-            if exchange.attempt > _MOST_SKEWS:
+            if exchange.corrections > _MOST_CORRECTIONS:
                 raise AccessError(
                     f"the credentials expired and can't be refreshed: {response.error_code} ({response.message})"
                 )
         elif verdict is Verdict.SKEW:
-            if exchange.attempt > _MOST_SKEWS:
+            exchange.corrections += 1
+            if exchange.corrections > _MOST_CORRECTIONS:
                 return False
             self._signer.adopt_time(server_time(response))
         if self._clock() - self._last_success > self._policy.give_up_s:
@@ -330,27 +284,3 @@ class Executor:
                 f"{response.error_code} ({response.message})"
             )
         return exchange.attempt < self._policy.max_attempts
-
-
-def _nothing() -> Steps[None]:
-    yield from ()
-
-
-_END = _Exchange((), _nothing())
-
-
-def _steps(operation: Operation, obj: S3Object, context: RunContext) -> Steps[Outcome]:
-    """Return the steps for one object; where its column values won't do, steps that refuse it."""
-    try:
-        return operation.for_object(obj).steps(obj, context)
-    except ArgumentError as error:
-        return _refused(Outcome(400, operation.invalid_code, str(error)[:500]))
-
-
-def _refused(outcome: Outcome) -> Steps[Outcome]:
-    yield from ()
-    return outcome
-
-
-def _batched(operation: Operation, batch: list[Work], context: RunContext) -> _Exchange:
-    return _Exchange(batch, operation.batch_steps([work.obj for work in batch], context))

@@ -14,8 +14,9 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.executor import Executor
-from airflow_s3batch.operations.base import BucketFacts, Call, Capabilities, Operation, Request, Steps
+from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.probing import SCRATCH_BODY
+from airflow_s3batch.operations.requests import BucketFacts, Call, Capabilities, Request, Steps
 
 FORMAT = "airflow-s3batch-verdict/1"
 

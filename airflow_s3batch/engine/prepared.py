@@ -24,7 +24,7 @@ from airflow_s3batch.core.errors import AccessError, ArgumentError, CapabilityEr
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.signing import Signer
-from airflow_s3batch.operations.base import Call, Request
+from airflow_s3batch.operations.requests import Call, Request
 
 _KEY = "s3batch-key-placeholder"
 _SOURCE = f"s3batch-bucket-placeholder/{_KEY}"

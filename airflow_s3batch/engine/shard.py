@@ -10,73 +10,31 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow_s3batch.core.commits import RangeState, merge, ordinals_in
-from airflow_s3batch.core.errors import InfrastructureError, JobDamagedError, ManifestError, TooManyFailuresError
+from airflow_s3batch.core.errors import JobDamagedError, ManifestError
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, ShardRef
-from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, OUTCOME_UNKNOWN, Outcome, Summary, Tally
+from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.core.verdicts import is_transient
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.evidence import SUMMARY_FORMAT, gather
-from airflow_s3batch.engine.executor import Executor, Work
+from airflow_s3batch.engine.evidence import SUMMARY_FORMAT
+from airflow_s3batch.engine.exchange import Work
+from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.generation import open_generation
-from airflow_s3batch.engine.policy import Policy, allowed_count
+from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.preflight import capabilities_for, verdict_from_json, verdict_to_json
 from airflow_s3batch.engine.progress import Progress
 from airflow_s3batch.engine.recorder import Recorder
 from airflow_s3batch.engine.shard_reader import ShardReader, fetch_shard
+from airflow_s3batch.engine.shard_state import ShardState, shard_state
+from airflow_s3batch.engine.shard_verdict import judge_shard
 from airflow_s3batch.engine.storage import Storage
 from airflow_s3batch.engine.threshold import Threshold
-from airflow_s3batch.operations.base import Capabilities, Operation, Replay, RunContext
-
-_READERS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class ShardState:
-    """
-    What earlier attempts at a shard left.
-
-    Attributes:
-        ranges: by index.
-        attempts: how many there were.
-        was_cut: one of them did not end in order: what has no outcome may have been worked on.
-    """
-
-    ranges: dict[int, RangeState]
-    attempts: int
-    was_cut: bool
-
-    @property
-    def unfinished(self) -> dict[int, frozenset[int] | None]:
-        """The rows to do, by range index: ``None`` for a whole range."""
-        wanted: dict[int, frozenset[int] | None] = {}
-        for index, state in self.ranges.items():
-            if not state.commits:
-                wanted[index] = None
-            elif spans := state.unfinished:
-                wanted[index] = frozenset(ordinals_in(spans))
-        return wanted
-
-    @property
-    def succeeded(self) -> int:
-        """How many rows have succeeded."""
-        return sum(state.range.rows for state in self.ranges.values()) - self.to_do
-
-    @property
-    def to_do(self) -> int:
-        """How many rows are unfinished."""
-        sizes = (
-            self.ranges[index].range.rows if ordinals is None else len(ordinals)
-            for index, ordinals in self.unfinished.items()
-        )
-        return sum(sizes)
+from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.requests import Capabilities, RunContext
 
 
 def run_shard(
@@ -174,7 +132,7 @@ class _ShardRun:
             resume=resume,
             opened=self.started,
         )
-        state = self._state(generation)
+        state = shard_state(self.storage, self.manifest, self.shard, generation)
         if not state.to_do:
             self.say(f"{self.name}: all {self.shard.rows:,} objects have succeeded already, nothing is left to do")
             return Summary(Tally(), earlier=self.shard.rows)
@@ -188,17 +146,18 @@ class _ShardRun:
             self._announce(generation, state)
             tally = self._work(executor, generation, reader, state, capabilities)
             summary = replace(self._summarize(executor, generation, tally), earlier=state.succeeded)
-        self._judge(state, summary)
+        is_asked_to_stop = self.stop.is_set() and not self.threshold.reason
+        judge_shard(
+            self.name, summary, state.to_do, self.shard.rows, self.policy, is_asked_to_stop=is_asked_to_stop
+        )
+            self.name,
+            summary,
+            state.to_do,
+            self.shard.rows,
+            self.policy,
+            is_asked_to_stop=self.stop.is_set() and not self.threshold.reason,
+        )
         return summary
-
-    def _state(self, generation: GenerationLayout) -> ShardState:
-        ranges = list(self.shard.ranges(self.manifest.range_rows))
-        evidence = gather(self.storage, self.shard, generation.shard(self.shard.index), ranges[-1].index)
-        with ThreadPoolExecutor(_READERS) as pool:
-            commits = list(pool.map(lambda entry: evidence.read_commits(self.storage, entry), ranges))
-        states = {entry.index: merge(entry, found) for entry, found in zip(ranges, commits, strict=True)}
-        was_cut = any(attempt not in evidence.summaries for attempt in evidence.attempts)
-        return ShardState(states, len(evidence.attempts), was_cut)
 
     def _capabilities(self, executor: Executor, generation: GenerationLayout, reader: ShardReader) -> Capabilities:
         body = self.storage.read(generation.verdict)
@@ -311,42 +270,10 @@ class _ShardRun:
         )
         return summary
 
-    def _judge(self, state: ShardState, summary: Summary) -> None:
-        tally = summary.tally
-        skipped = state.to_do - tally.objects
-        if skipped and self.stop.is_set() and not self.threshold.reason:
-            raise InfrastructureError(f"{self.name}: stopped after {summary.objects:,} objects; the rest is left to do")
-        if skipped:
-            tally.add_failures(NOT_ATTEMPTED, skipped, [])
-        counted = tally.counted_failures(self.policy.tolerate)
-        allowed = allowed_count(self.policy.allowed_failures, self.shard.rows)
-        passing = sum(number for code, number in tally.codes.items() if is_transient(code))
-        if counted > allowed >= counted - passing - skipped and passing:
-            raise InfrastructureError(
-                f"{self.name}: {tally.sentence()}.{_first(tally, self.policy.tolerate)} "
-                "These are troubles of the store or the network: the next attempt does them again"
-            )
-        if counted > allowed:
-            limit = f" {counted:,} count, {allowed:,} are allowed." if allowed or counted != tally.failed else ""
-            raise TooManyFailuresError(
-                f"{self.name}: {tally.sentence()}.{_first(tally, self.policy.tolerate)}{limit}"
-                f"{f' Stopped early: {summary.stopped}.' if summary.stopped else ''} "
-                "Fix the cause and clear this task to run only these again"
-            )
-
 
 _UNKNOWN = Outcome(
     0, OUTCOME_UNKNOWN, "an earlier attempt may have worked on this object before it died; not done again"
 )
-
-
-def _first(tally: Tally, tolerate: frozenset[str]) -> str:
-    """Return an example of the most frequent failure that counts, as a sentence with a space in front."""
-    counting = [code for code, urls in tally.examples.items() if urls and code not in tolerate]
-    if not counting:
-        return ""
-    code = max(counting, key=lambda code: tally.codes[code])
-    return f" First: {tally.examples[code][0]} ({code})."
 
 
 def _read_manifest(storage: Storage, layout: JobLayout) -> Manifest:

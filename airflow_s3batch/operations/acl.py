@@ -14,18 +14,10 @@ from typing import Any, ClassVar, get_args
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.operations.base import (
-    BucketFacts,
-    Call,
-    Column,
-    Operation,
-    Replay,
-    Request,
-    RunContext,
-    Steps,
-    choice_problems,
-)
+from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.fields import Column, choice_problems
 from airflow_s3batch.operations.probing import expect_intact, expect_success, refuse
+from airflow_s3batch.operations.requests import BucketFacts, Call, Request, RunContext, Steps
 from airflow_s3batch.operations.types import CannedAcl
 
 CANNED_ACLS = frozenset(get_args(CannedAcl))

@@ -16,19 +16,11 @@ from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.acl import CANNED_ACLS
-from airflow_s3batch.operations.base import (
-    Call,
-    Column,
-    Operation,
-    Replay,
-    Request,
-    RunContext,
-    Steps,
-    choice_problems,
-    text_problems,
-)
+from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.encryption import EncryptionChoice
+from airflow_s3batch.operations.fields import Column, choice_problems, text_problems
 from airflow_s3batch.operations.probing import expect_intact, expect_success, refuse
+from airflow_s3batch.operations.requests import Call, Request, RunContext, Steps
 from airflow_s3batch.operations.tagging import tag_problems
 from airflow_s3batch.operations.types import MOST_COPY_BYTES, StorageClass
 

@@ -19,9 +19,10 @@ from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.verdicts import Verdict, verdict_for
-from airflow_s3batch.operations.base import Call, Operation, Replay, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.delete_xml import DELETED, delete_results, delete_xml, fits_xml
 from airflow_s3batch.operations.probing import HEAD, SCRATCH_BODY, expect_gone, expect_intact, expect_success, refuse
+from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
 
 _HONOURED = "honoured"
 _IGNORED = "ignored"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
-from airflow_s3batch.operations.base import Column, text_problems
+from airflow_s3batch.operations.fields import Column, text_problems
 from airflow_s3batch.operations.types import Encryption
 
 _ALGORITHMS = {"SSE-S3": "AES256", "SSE-KMS": "aws:kms"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.operations.base import Call, Request, Response, Steps
+from airflow_s3batch.operations.requests import Call, Request, Response, Steps
 
 SCRATCH_BODY = b"airflow-s3batch tries an operation on this object and then deletes it\n"
 

@@ -20,21 +20,13 @@ from typing import Any, ClassVar
 from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.operations.base import (
-    Call,
-    Capabilities,
-    Column,
-    Operation,
-    Replay,
-    Request,
-    Response,
-    RunContext,
-    Steps,
-)
+from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.copying import TOO_LARGE, copy_source
 from airflow_s3batch.operations.encryption import EncryptionChoice
+from airflow_s3batch.operations.fields import Column
 from airflow_s3batch.operations.grants import grant_headers
 from airflow_s3batch.operations.probing import HEAD, expect_intact, expect_success, refuse
+from airflow_s3batch.operations.requests import Call, Capabilities, Request, Response, RunContext, Steps
 from airflow_s3batch.operations.types import MOST_COPY_BYTES
 
 NOT_CURRENT = "NotCurrentVersion"

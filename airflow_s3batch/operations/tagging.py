@@ -15,8 +15,10 @@ from xml.etree import ElementTree
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.operations.base import Call, Column, Operation, Replay, Request, RunContext, Steps
+from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.fields import Column
 from airflow_s3batch.operations.probing import GET_TAGGING, expect_intact, expect_success, refuse
+from airflow_s3batch.operations.requests import Call, Request, RunContext, Steps
 
 MOST_TAGS = 10
 MOST_KEY_CHARACTERS = 128

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.outcomes import SUCCESS
-from airflow_s3batch.operations.base import Call, Operation, Replay, Request
+from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.requests import Call, Request
 from airflow_s3batch.reports.summary import JobSummary
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.objects import S3Object
     from airflow_s3batch.core.outcomes import Outcome
-    from airflow_s3batch.operations.base import Capabilities, Steps
+    from airflow_s3batch.operations.requests import Capabilities, Steps
 
 
 @dataclass(frozen=True)

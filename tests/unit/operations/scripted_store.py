@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from airflow_s3batch.operations.base import Request, Response, Steps
+from airflow_s3batch.operations.requests import Request, Response, Steps
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS
 from airflow_s3batch.operations import Column, CopyObject, DeleteObject, PutObjectTagging, RewriteObject, RunContext
-from airflow_s3batch.operations.base import BucketFacts, Capabilities, Request, Response
 from airflow_s3batch.operations.delete_xml import delete_results, delete_xml, fits_xml
 from airflow_s3batch.operations.grants import grant_headers
+from airflow_s3batch.operations.requests import BucketFacts, Capabilities, Request, Response
 from airflow_s3batch.operations.rewriting import NOT_CURRENT
 
 OBJ = S3Object("b", "k", e_tag="old", size=3)
