@@ -147,16 +147,7 @@ class _ShardRun:
             tally = self._work(executor, generation, reader, state, capabilities)
             summary = replace(self._summarize(executor, generation, tally), earlier=state.succeeded)
         is_asked_to_stop = self.stop.is_set() and not self.threshold.reason
-        judge_shard(
-            self.name, summary, state.to_do, self.shard.rows, self.policy, is_asked_to_stop=is_asked_to_stop
-        )
-            self.name,
-            summary,
-            state.to_do,
-            self.shard.rows,
-            self.policy,
-            is_asked_to_stop=self.stop.is_set() and not self.threshold.reason,
-        )
+        judge_shard(self.name, summary, state.to_do, self.shard.rows, self.policy, is_asked_to_stop=is_asked_to_stop)
         return summary
 
     def _capabilities(self, executor: Executor, generation: GenerationLayout, reader: ShardReader) -> Capabilities:
