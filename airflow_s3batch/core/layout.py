@@ -45,6 +45,15 @@ class OperationLayout(NamedTuple):
         """Where the *number*-th start from scratch (from 1 on) keeps its files."""
         return GenerationLayout(self.url / f"g{number:04d}")
 
+    @property
+    def refusals(self) -> S3Url:
+        """Folder of what shards leave that were told to resume with another operation, until they are resumed."""
+        return self.url / "refused"
+
+    def refusal(self, shard: int) -> S3Url:
+        """Written when an attempt at *shard* is refused, deleted when a later one goes on."""
+        return self.refusals / f"shard-{shard:05d}.json"
+
 
 class GenerationLayout(NamedTuple):
     """Where the files of one generation lie: everything that was done with one operation, unchanged."""

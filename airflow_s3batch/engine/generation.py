@@ -35,6 +35,9 @@ def open_generation(
     """
     Return the generation that this attempt at *shard* works in; the first attempt of all writes ``operation.json``.
 
+    A refusal is noted beside the generations, so that the report does not call the run green: what somebody cleared the
+    task for was not done.
+
     Raises:
         JobChangedError: the job was begun with another operation, and *resume* is true.
         JobDamagedError: ``operation.json`` is missing or unreadable.
@@ -47,11 +50,20 @@ def open_generation(
     known = _read(storage, newest)
     if resume:
         if known["fingerprint"] != mark:
+            note = {"asked_for": operation.to_json(), "refused": opened}
+            storage.write(task.refusal(shard), json.dumps(note, indent=1).encode(), "application/json")
             raise JobChangedError(_changed(newest, known["operation"], operation.to_json()))
+        _forget_refusal(storage, task, shard)
         return newest
+    _forget_refusal(storage, task, shard)
     if known["fingerprint"] == mark and f"shard-{shard:05d}" not in set(storage.folders(newest.url)):
         return newest
     return _opened(storage, task.generation(max(numbers) + 1), operation, policy, mark, opened)
+
+
+def _forget_refusal(storage: Storage, task: OperationLayout, shard: int) -> None:
+    if storage.read(task.refusal(shard)) is not None:
+        storage.delete(task.refusal(shard))
 
 
 def _opened(

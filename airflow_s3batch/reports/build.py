@@ -76,6 +76,7 @@ def build_report(
             **_places(job.report, failed_url),
             **_origin(storage, job, about or {}),
             created=created,
+            refused_shards=sum(1 for _ in storage.list(job.operation(task_id).refusals / "")),
         )
         _write_for_people(storage, job.report, summary, links or {})
         draft.publish_manifest(storage, job.report / "manifest.json")

@@ -37,6 +37,7 @@ class JobSummary:
         selection: which objects, as the manifest task declared it; *source* is the pinned inventory.
         about: the Dag run that made the report.
         created: ISO time of the report.
+        refused_shards: shards whose last attempt was refused since the operation was edited; the job is not green then.
     """
 
     job_url: str
@@ -65,6 +66,7 @@ class JobSummary:
     selection: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    refused_shards: int = 0
 
     @property
     def tally(self) -> Tally:
@@ -89,8 +91,8 @@ class JobSummary:
 
     @property
     def is_green(self) -> bool:
-        """Whether no more failed than is allowed."""
-        return self.counted_failures <= self.allowed
+        """Whether no more failed than is allowed, and nothing that was asked for was refused."""
+        return self.counted_failures <= self.allowed and not self.refused_shards
 
     @property
     def rate(self) -> float | None:
@@ -105,6 +107,12 @@ class JobSummary:
 
     def sentence(self) -> str:
         """Return what happened, for the person on call: what, how many, the first example, the next step."""
+        if self.refused_shards:
+            return (
+                f"{self.name}: {self.tally.sentence()}, but the operation was edited since and the last attempt at "
+                f"{self.refused_shards:,} shards was refused. Restore the operation, or pass resume=False to start "
+                "over, and clear the failed tasks"
+            )
         if not self.objects:
             return f"{self.name}: the manifest is empty, so nothing was done."
         if not self.failed:

@@ -37,6 +37,17 @@ def test_an_edited_operation_is_refused_with_what_changed() -> None:
         opened(storage, BLUE)
 
 
+def test_a_refusal_is_noted_until_the_shard_goes_on() -> None:
+    """For the report, which would else be green although nothing of what was asked for was done."""
+    storage = MemoryStorage()
+    opened(storage, RED)
+    with pytest.raises(JobChangedError):
+        opened(storage, BLUE)
+    assert storage.read(TASK.refusal(0)) is not None
+    opened(storage, RED)
+    assert storage.read(TASK.refusal(0)) is None
+
+
 def test_starting_over_opens_a_generation_that_the_other_shards_join() -> None:
     """All shards that are cleared together start over in the same one."""
     storage = MemoryStorage()

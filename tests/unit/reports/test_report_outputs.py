@@ -221,3 +221,15 @@ def test_a_report_on_another_operation_is_not_replaced() -> None:
     with pytest.raises(ManifestError, match=r"'another\.run'.*manifest task of its own"):
         build_report(job.storage, JOB, "another.run", now=NOW)
     assert job.storage.files == before
+
+
+def test_a_refused_shard_makes_the_report_red() -> None:
+    """Somebody edited the operation and cleared the task: what was asked for was not done."""
+    job = worked_on(objects(3), {})
+    job.storage.write(job.layout.operation(TASK).refusal(0), b"{}")
+    summary = build(job)
+    assert (summary.failed, summary.is_green) == (0, False)
+    assert "edited" in summary.sentence()
+    assert "edited" in job.storage.files[REPORT / "report.html"].decode()
+    job.storage.delete(job.layout.operation(TASK).refusal(0))
+    assert build(job).is_green
