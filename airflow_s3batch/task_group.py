@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
+from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
 from airflow_s3batch.hooks.arguments import raise_for
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID
@@ -73,7 +74,7 @@ def s3_batch_job(
     `BatchOperationOperator`, `BatchReportOperator`.
 
     Raises:
-        ArgumentError: lists all that is wrong.
+        ArgumentError: lists all that is wrong; also inside a mapped task group, where Airflow can't map ``run``.
     """
     selection: dict[str, Any] = {
         "inventory": inventory,
@@ -115,7 +116,7 @@ def s3_batch_job(
     }
     limits = {"pool": pool, "max_active_tis_per_dagrun": max_active_tis_per_dagrun}
     return _tasks(
-        TaskGroup(group_id, default_args=dict(default_args or {})),  # type: ignore[arg-type]
+        _group(group_id, default_args or {}),
         {**selection, "resume": resume},
         {
             "operation": operation,
@@ -125,9 +126,26 @@ def s3_batch_job(
             **policy,
             **{name: value for name, value in limits.items() if value is not None},
         },
-        {"notifications": notifications},
+        {"notifications": notifications, "tolerate": tolerate, "allowed_failures": allowed_failures},
         store if job_aws_conn_id in (None, aws_conn_id) else {"aws_conn_id": job_aws_conn_id},
     )
+
+
+def _group(group_id: str, default_args: Mapping[str, Any]) -> TaskGroup:
+    """
+    Return the job's task group, in the current one.
+
+    Raises:
+        ArgumentError: a group around it is mapped.
+    """
+    group = TaskGroup(group_id, default_args=dict(default_args))  # type: ignore[arg-type]
+    mapped = next(iter(group.iter_mapped_task_groups()), None)
+    if mapped is not None:
+        raise ArgumentError(
+            f"s3_batch_job {group_id!r}: task group {mapped.group_id!r} around it is mapped (expand): Airflow can map "
+            "no task in it; loop over the items in the Dag file instead: for x in …: s3_batch_job(f'job_{x}', …)"
+        )
+    return group
 
 
 def _tasks(

@@ -1,4 +1,10 @@
-"""Every month: delete noncurrent versions that are older than 90 days, if they are not suspiciously many."""
+"""
+Every month: delete noncurrent versions that were written more than 90 days ago, if they are not suspiciously many.
+
+An inventory tells when a version was written, not since when it is noncurrent: of an object that lay untouched for a
+year and was overwritten yesterday, the old version goes, too. Where that must not be, use a lifecycle rule with
+NoncurrentDays.
+"""
 
 from __future__ import annotations
 

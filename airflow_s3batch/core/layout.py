@@ -80,7 +80,7 @@ class GenerationLayout(NamedTuple):
         return self.url / f"shard-{index:05d}"
 
     def attempt(self, shard: int, attempt: str) -> S3Url:
-        """Written when an attempt starts: who, where, when."""
+        """Written when an attempt starts: who, where, when, and what counts as failure from now on."""
         return self.shard(shard) / f"attempt-{attempt}.json"
 
     def part(self, shard: int, range_index: int, attempt: str, status: str) -> S3Url:

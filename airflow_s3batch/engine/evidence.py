@@ -51,6 +51,7 @@ class ShardEvidence:
         parts: the listed result files, by key; also those that no commit names.
         commits: URLs of the commit objects, by range index.
         attempts: oldest first.
+        announcements: URLs of what attempts wrote when they started, by attempt.
         summaries: by attempt; an attempt that was killed has none.
     """
 
@@ -58,6 +59,7 @@ class ShardEvidence:
     parts: Mapping[str, StoredFile] = field(default_factory=dict)
     commits: Mapping[int, list[S3Url]] = field(default_factory=dict)
     attempts: tuple[str, ...] = ()
+    announcements: Mapping[str, S3Url] = field(default_factory=dict)
     summaries: Mapping[str, AttemptSummary] = field(default_factory=dict)
 
     @property
@@ -127,6 +129,7 @@ def gather(storage: Storage, shard: ShardFile, folder: S3Url | None, last_range:
     parts: dict[str, StoredFile] = {}
     commits: dict[int, list[S3Url]] = defaultdict(list)
     attempts: set[str] = set()
+    announcements: dict[str, S3Url] = {}
     summaries: dict[str, AttemptSummary] = {}
     for file in storage.list(folder / ""):
         name = file.url.key.rpartition("/")[2]
@@ -137,6 +140,7 @@ def gather(storage: Storage, shard: ShardFile, folder: S3Url | None, last_range:
             summaries[match[1]] = _read_summary(storage, file.url)
             attempts.add(match[1])
         elif match := _ATTEMPT.fullmatch(name):
+            announcements[match[1]] = file.url
             attempts.add(match[1])
         elif _PART.fullmatch(name):
             parts[file.url.key] = file
@@ -145,7 +149,7 @@ def gather(storage: Storage, shard: ShardFile, folder: S3Url | None, last_range:
     if commits and max(commits) > last_range:
         url = commits[max(commits)][0]
         raise JobDamagedError(f"{url}: the manifest's shard {shard.index} has no range {max(commits)}")
-    return ShardEvidence(shard, parts, commits, tuple(sorted(attempts)), summaries)
+    return ShardEvidence(shard, parts, commits, tuple(sorted(attempts)), announcements, summaries)
 
 
 def _is_time(text: object) -> bool:

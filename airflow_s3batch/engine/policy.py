@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,15 +62,15 @@ class Policy:
             found.append("tolerate can't hold 'NotAttempted': an object without an outcome always counts")
         if not 0 < self.failure_threshold <= 1:
             found.append(f"failure_threshold={self.failure_threshold!r} is not a fraction above 0 and up to 1")
-        if self.allowed_failures < 0 or (isinstance(self.allowed_failures, float) and self.allowed_failures >= 1):
+        if not 0 <= self.allowed_failures < (1 if isinstance(self.allowed_failures, float) else math.inf):
             found.append(f"allowed_failures={self.allowed_failures!r} is neither a count (int) nor a fraction below 1")
         for name, least in (("max_concurrency", 1), ("max_attempts", 1)):
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:
                 found.append(f"{name}={getattr(self, name)!r} is below {least}")
         found.extend(
             f"{name}={getattr(self, name)!r} is not above 0"
             for name in ("request_timeout_s", "connect_timeout_s", "give_up_s", "progress_every_s")
-            if getattr(self, name) <= 0
+            if not getattr(self, name) > 0
         )
         return found
 

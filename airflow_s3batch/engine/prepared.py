@@ -264,6 +264,8 @@ def _readable(api: str, bucket: str) -> Iterator[None]:
         raise ArgumentError(f"{api} on bucket {bucket!r}: {error}") from error
     except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
         raise AccessError("no usable AWS credentials were found; check the connection (aws_conn_id)") from error
+    except botocore.exceptions.MissingDependencyException as error:
+        raise _unsupported_signature(bucket) from error
     except (botocore.exceptions.BotoCoreError, ValueError) as error:
         if isinstance(error, S3BatchError):
             raise
@@ -275,8 +277,14 @@ def _scope(authorization: str, bucket: str) -> tuple[str, str]:
         return "", ""
     found = _CREDENTIAL.search(authorization)
     if found is None or not authorization.startswith("AWS4-HMAC-SHA256"):
-        raise CapabilityError(f"s3://{bucket}: this kind of bucket or access point needs another signature than SigV4")
+        raise _unsupported_signature(bucket)
     return found.group(1), found.group(2)
+
+
+def _unsupported_signature(bucket: str) -> CapabilityError:
+    return CapabilityError(
+        f"s3://{bucket}: multi-region access points are signed with SigV4A, which is not supported; name the bucket"
+    )
 
 
 def _quoted(text: str) -> str:

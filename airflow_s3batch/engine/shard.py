@@ -165,7 +165,13 @@ class _ShardRun:
         return found
 
     def _announce(self, generation: GenerationLayout, state: ShardState) -> None:
-        document = {"attempt": self.attempt, "host": socket.gethostname(), "pid": os.getpid(), "started": self.started}
+        document = {
+            "attempt": self.attempt,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": self.started,
+            "policy": self.policy.to_json(),
+        }
         url = generation.attempt(self.shard.index, self.attempt)
         self.storage.write(url, json.dumps(document).encode(), "application/json")
         kept = f", {state.succeeded:,} succeeded in earlier attempts" if state.attempts else ""

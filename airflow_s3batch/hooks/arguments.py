@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -27,31 +28,32 @@ def literal_or(value: Any, stand_in: Any) -> Any:
 
 def as_int(name: str, value: Any) -> int | None:
     """
-    Return a rendered number; *name* is the argument's, for the error. ``None``, ``""`` and ``"None"`` are ``None``.
+    Return a rendered number, also one spelt ``1e6``; *name* is the argument's, for the error. ``None`` is ``None``.
 
     Raises:
-        ArgumentError: *value* is no whole number.
+        ArgumentError: *value* is no whole number, or a template rendered to nothing.
     """
-    if value is None or value in ("", "None"):
+    _check_rendered(name, value)
+    if value is None:
         return None
     try:
-        number = int(value)
-        is_whole = number == float(value) and not isinstance(value, bool)
-    except (TypeError, ValueError):
-        is_whole = False
-    if not is_whole:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, bool) or not number.is_integer():
         raise ArgumentError(f"{name}={value!r} is not a whole number")
-    return number
+    return int(number)
 
 
 def as_moment(name: str, value: Any) -> datetime | None:
     """
-    Return a rendered point in time, UTC where it names no zone. ``None``, ``""`` and ``"None"`` are ``None``.
+    Return a rendered point in time, UTC where it names no zone. ``None`` is ``None``.
 
     Raises:
-        ArgumentError: *value* is neither a datetime nor ISO 8601.
+        ArgumentError: *value* is neither a datetime nor ISO 8601, or a template rendered to nothing.
     """
-    if value is None or value in ("", "None"):
+    _check_rendered(name, value)
+    if value is None:
         return None
     if isinstance(value, str):
         try:
@@ -61,6 +63,20 @@ def as_moment(name: str, value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         raise ArgumentError(f"{name}={value!r} is not a datetime")
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _check_rendered(name: str, value: Any) -> None:
+    """
+    Check that *value* is not what a template leaves that has nothing to say: that would turn a guard off, silently.
+
+    Raises:
+        ArgumentError: *value* is an empty text, or the word ``None``.
+    """
+    if isinstance(value, str) and value.strip() in ("", "None"):
+        raise ArgumentError(
+            f"{name} rendered to {value!r}, which would turn it off; "
+            "give its template a value in every run, or leave the argument out"
+        )
 
 
 def clauses(error: ArgumentError) -> str:

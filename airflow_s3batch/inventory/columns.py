@@ -55,7 +55,7 @@ SUPPLIED: Mapping[str, str] = MappingProxyType(
         "is_delete_marker": "FALSE",
     }
 )
-"""What inventories of current versions lack, and what it is there."""
+"""What inventories of current versions lack, and what it is there. One that has any of these lists all versions."""
 
 _STORAGE_CLASSES = (
     "STANDARD",

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import InventoryError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.inventory.columns import InventoryColumn, parse_schema
+from airflow_s3batch.inventory.columns import SUPPLIED, InventoryColumn, parse_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow_s3batch.engine.storage import Storage
 
 FORMATS = ("CSV", "ORC", "Parquet")
 _FOLDER = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z")
+_IN_CONFIGURATION = re.compile(rf"/{_FOLDER.pattern}(/manifest\.json)?$")
 _CHECKSUM = "manifest.checksum"
 
 
@@ -64,7 +65,7 @@ class Delivery:
     @property
     def is_versioned(self) -> bool:
         """Whether the inventory lists all versions, not only current ones."""
-        return "version_id" in self.columns
+        return not SUPPLIED.keys().isdisjoint(self.columns)
 
     @property
     def bytes(self) -> int:
@@ -83,14 +84,15 @@ def find_delivery(
     """
     Return the delivery that *inventory* names: that of a ``manifest.json``, or a prefix's newest complete one.
 
-    A delivery is complete when its ``manifest.checksum`` is there and right: S3 writes it last.
+    A delivery is complete when its ``manifest.checksum`` is there: S3 writes it last. Below a prefix one without it is
+    passed over for the one before; one with a wrong checksum is damaged, and never passed over.
 
     *inventory* is a ``manifest.json``, the folder of one delivery, or the prefix of an inventory configuration
     (``s3://destination/prefix/source-bucket/config-id``). With *as_of* the newest delivery that is not newer than that
     counts. One that is older than *max_age* at *now* is refused.
 
     Raises:
-        InventoryError: there is no such delivery; the message says what was found instead.
+        InventoryError: there is no such delivery, or it is damaged; the message says what was found instead.
     """
     found = _look(storage, inventory, as_of, max_age, now)
     if isinstance(found, str):
@@ -109,6 +111,11 @@ def newest_delivery(
     """Return what `find_delivery` returns, ``None`` where there is none yet. Damaged ones are errors here too."""
     found = _look(storage, inventory, as_of, max_age, now)
     return None if isinstance(found, str) else found
+
+
+def configuration_of(inventory: str) -> str:
+    """Return the folder of the inventory configuration that *inventory*, as `find_delivery` takes it, belongs to."""
+    return _IN_CONFIGURATION.sub("", inventory.rstrip("/"))
 
 
 def _look(
@@ -147,7 +154,7 @@ def _newest_complete(storage: Storage, prefix: S3Url, as_of: dt.datetime | None)
     for name in deliveries:
         if latest and name > latest:
             continue
-        found = _read_delivery(storage, prefix / name / "manifest.json", damage_is_error=False)
+        found = _read_delivery(storage, prefix / name / "manifest.json")
         if isinstance(found, Delivery):
             return found
         reasons.append(found)
@@ -177,8 +184,8 @@ def _configurations_below(storage: Storage, prefix: S3Url, folders: list[str]) -
         level = [place / name for place, names in below for name in names[:5]][:10]
 
 
-def _read_delivery(storage: Storage, url: S3Url, *, damage_is_error: bool = True) -> Delivery | str:
-    """Return the delivery whose manifest is at *url*, or the sentence that says why it is not complete."""
+def _read_delivery(storage: Storage, url: S3Url) -> Delivery | str:
+    """Return the delivery whose manifest is at *url*, or the sentence that says why it is not complete yet."""
     text = storage.read(url)
     if text is None:
         return f"{url}: there is no such object"
@@ -189,10 +196,10 @@ def _read_delivery(storage: Storage, url: S3Url, *, damage_is_error: bool = True
     md5 = hashlib.md5(text, usedforsecurity=False).hexdigest()
     told = checksum.decode("ascii", "replace").strip()
     if told.lower() != md5:
-        problem = f"{url}: its MD5 is {md5}, but {_CHECKSUM} says {told[:64]!r}; the delivery is damaged"
-        if damage_is_error:
-            raise InventoryError(problem)
-        return problem
+        raise InventoryError(
+            f"{url}: its MD5 is {md5}, but {_CHECKSUM} says {told[:64]!r}; the delivery is damaged. "
+            "Name another one by its manifest.json, or wait for the next"
+        )
     return _parse(text, url, md5)
 
 
@@ -228,10 +235,19 @@ def _parse(text: bytes, url: S3Url, md5: str) -> Delivery:
             data["destinationBucket"].rpartition(":")[2],
             file_format,
             parse_schema(file_format, data["fileSchema"], place=str(url)),
-            tuple(DataFile(file["key"], int(file["size"]), file["MD5checksum"].lower()) for file in data["files"]),
+            tuple(_data_file(file, url) for file in data["files"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InventoryError(f"{url}: not the manifest.json of an S3 Inventory ({error!r})") from None
+
+
+def _data_file(entry: Mapping[str, Any], url: S3Url) -> DataFile:
+    if not entry.get("MD5checksum"):
+        raise InventoryError(
+            f"{url}: data file {entry['key']!r} has no MD5checksum, so nobody can tell whether it is whole; "
+            "S3 Inventory writes one for each data file"
+        )
+    return DataFile(entry["key"], int(entry["size"]), entry["MD5checksum"].lower())
 
 
 def _minute(moment: dt.datetime | None) -> str:

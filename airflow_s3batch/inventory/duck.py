@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -74,6 +75,19 @@ def sentences(what: str) -> Iterator[None]:
 
 
 def one_line(error: Exception) -> str:
-    """Return the first line of DuckDB's message, escaped: it may quote keys."""
-    text = str(error).strip().partition("\n")[0]
+    """
+    Return DuckDB's message on one line, escaped, because it may quote keys.
+
+    That is its first line; for a fault in a CSV file also what is wrong there, and the file's path.
+    """
+    message = str(error).strip()
+    text = "; ".join([message.partition("\n")[0], *_csv_details(message)])
     return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
+
+
+def _csv_details(message: str) -> list[str]:
+    """Return the reason, which stands before the remedies that DuckDB proposes, and the file, which stands after."""
+    fault, remedies, settings = message.partition("\nPossible ")
+    if not remedies:
+        return []
+    return [fault.rstrip().rpartition("\n")[2], *re.findall(r"^\s*(file = .+)$", settings, re.MULTILINE)[:1]]

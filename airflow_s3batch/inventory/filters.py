@@ -14,7 +14,7 @@ import duckdb
 
 from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.inventory import sqltree
-from airflow_s3batch.inventory.columns import VALUES, InventoryColumn, meant_value, snake_case
+from airflow_s3batch.inventory.columns import SUPPLIED, VALUES, InventoryColumn, meant_value, snake_case
 from airflow_s3batch.inventory.duck import identifier, one_line
 from airflow_s3batch.inventory.functions import Functions
 
@@ -40,11 +40,14 @@ _CLASSES = frozenset(
     }
 )
 _REFUSED_CLASSES = {
-    "SUBQUERY": "a subquery",
+    "SUBQUERY": "a subquery or ANY(…) (for values that you know write IN ('a', 'b') or list_contains(['a', 'b'], key))",
     "WINDOW": "a window function",
     "STAR": "'*'",
     "PARAMETER": "a parameter",
-    "LAMBDA": "a lambda or '->' (for JSON use json_extract_string)",
+    "LAMBDA": (
+        "a lambda, list comprehension or '->' "
+        "(for JSON use json_extract_string, for lists list_contains, for patterns regexp_matches)"
+    ),
 }
 _REFUSED_OPERATORS = frozenset({"GROUPING_FUNCTION", "OPERATOR_UNPACK"})
 _EQUALITIES = frozenset({"COMPARE_EQUAL", "COMPARE_NOTEQUAL", "COMPARE_DISTINCT_FROM", "COMPARE_NOT_DISTINCT_FROM"})
@@ -76,7 +79,7 @@ def check_selection(
         tree = sqltree.parse_expression(connection, sql, place=place)
         for node in sqltree.walk(tree):
             _check_node(node, functions, place)
-            _check_column(node, names, place, source)
+            _check_column(node, names, selection.columns, place, source)
             _check_values(node, place)
     _check_types(connection, selection, schema)
 
@@ -90,7 +93,7 @@ def _check_node(node: Node, functions: Functions, place: str) -> None:
         functions.check(node, place)
 
 
-def _check_column(node: Node, names: Collection[str], place: str, source: str) -> None:
+def _check_column(node: Node, names: Collection[str], extra: Collection[str], place: str, source: str) -> None:
     if node["class"] != "COLUMN_REF":
         return
     name = sqltree.column_of(node)
@@ -102,9 +105,18 @@ def _check_column(node: Node, names: Collection[str], place: str, source: str) -
             "write the time as a literal, for example by a template"
         )
     written = ".".join(node["column_names"])
-    near = difflib.get_close_matches(snake_case(written), names, n=1, cutoff=0.6)
-    hint = f"; did you mean {near[0]!r}?" if near else " (texts go in single quotes)."
+    if name in {other.lower() for other in extra}:
+        argument = place.partition(":")[0]
+        raise ManifestError(f"{place}: {written!r} is one of columns=; repeat its expression in {argument}")
+    hint = _column_hint(written, names)
     raise ManifestError(f"{place}: {source} has no column {written!r}{hint} It has: {', '.join(names)}")
+
+
+def _column_hint(written: str, names: Collection[str]) -> str:
+    if written.lower() in SUPPLIED:
+        return ", and it can't be supplied to an inventory of all versions: it differs from version to version."
+    near = difflib.get_close_matches(snake_case(written), names, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else " (texts go in single quotes)."
 
 
 def _check_values(node: Node, place: str) -> None:
@@ -131,7 +143,8 @@ def _check_value(column: str, text: str, place: str) -> None:
         raise ManifestError(f"{place}: {column} is never ''; write {column} IS NULL. Its values: {valid}")
     meant = meant_value(column, text)
     hint = f"; did you mean {meant!r}?" if meant else "."
-    raise ManifestError(f"{place}: {column} is never {text!r}{hint} Its values: {valid}")
+    way_out = "(write LIKE for a value of your own store)"
+    raise ManifestError(f"{place}: {column} is never {text!r}{hint} Its values: {valid} {way_out}")
 
 
 def _check_types(

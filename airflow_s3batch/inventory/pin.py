@@ -14,12 +14,13 @@ import pyarrow as pa
 from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import JobLayout
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.inventory.delivery import configuration_of
 from airflow_s3batch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.inventory.delivery import Delivery
     from airflow_s3batch.inventory.selection import Selection
@@ -45,8 +46,26 @@ class Job:
     fingerprint: str
 
     def changes(self, selection: Selection) -> list[str]:
-        """Return the names of the arguments in which *selection* asks for other rows than the job was started for."""
-        return [name for name, value in selection.essence().items() if self.selection.get(name) != value]
+        """
+        Return the names of the arguments in which *selection* asks for other rows than the job was started for.
+
+        Another delivery of the same inventory configuration is no change: a cleared sensor finds a newer one, and the
+        job stays with the one that it pinned.
+        """
+        return [
+            name for name, value in selection.essence().items() if not _is_same(name, self.selection.get(name), value)
+        ]
+
+    def kept_delivery(self, selection: Selection) -> str | None:
+        """Return the sentence for the log if *selection* names another delivery than the one that this job pinned."""
+        pinned = str(self.source.get("manifest"))
+        asked = str(S3Url.parse(selection.inventory)).rstrip("/")
+        if configuration_of(asked) == asked or asked in (pinned, pinned.removesuffix("/manifest.json")):
+            return None
+        return (
+            f"this job stays with the delivery that it was started with, {pinned}, though {asked} is asked for; "
+            "set resume=False to start a new job with that one"
+        )
 
     def check_unchanged(self, selection: Selection) -> None:
         """
@@ -151,6 +170,12 @@ def source_json(delivery: Delivery) -> dict[str, Any]:
         "files": len(delivery.files),
         "bytes": delivery.bytes,
     }
+
+
+def _is_same(name: str, then: Any, now: Any) -> bool:
+    if name == "inventory" and isinstance(then, str):
+        return configuration_of(then) == configuration_of(now)
+    return bool(then == now)
 
 
 def _short(value: Any) -> str:

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.core.errors import ArgumentError, JobDamagedError, ManifestError, SelectionError
+from airflow_s3batch.core.errors import ArgumentError, JobDamagedError, SelectionError
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import NO_COLUMNS
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.inventory import duck
 from airflow_s3batch.inventory.delivery import Delivery, find_delivery, read_pinned
+from airflow_s3batch.inventory.faults import in_inventory_words
 from airflow_s3batch.inventory.fetch import BATCH_BYTES, fetch_batches
 from airflow_s3batch.inventory.filters import check_selection
 from airflow_s3batch.inventory.pin import Job, newest_job, source_json, write_job
-from airflow_s3batch.inventory.scan import Scanned, scan, sql_columns
+from airflow_s3batch.inventory.scan import Scanned, check_delete_markers, scan, sql_columns
 from airflow_s3batch.inventory.shards import range_rows_for, shard_sizes, write_shards
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def publish_manifest(
     Return the manifest of job *job_id* under *job_url*, publishing it if no attempt has done so.
 
     The first attempt pins the delivery in ``job.json``. Every later one uses that delivery, not a newer one, and
-    gives the very same files. Until the guards are passed nothing but ``job.json`` is written;
+    gives the very same files, also where *selection* by now names another delivery of the same inventory configuration
+    (*log* tells). Until the guards are passed nothing but ``job.json`` is written;
     ``manifest/manifest.json`` comes last. No match at all is a normal end: a manifest without shards. A selection that
     was edited before there was a manifest (say because a guard stopped it) starts a new job beside the old one; once
     there is a manifest it is an error. ``resume=False`` always starts a new job beside the old ones.
@@ -73,10 +75,12 @@ def publish_manifest(
         published = _published(storage, job)
         if published is not None:
             job.check_unchanged(selection)
+            _log_kept_delivery(job, selection, log)
             log(f"{job.layout.manifest} is published: {published.rows:,} objects in {len(published.shards)} shards")
             return published
     if job is not None and resume and not job.changes(selection):
         delivery = _pinned(storage, job)
+        _log_kept_delivery(job, selection, log)
     else:
         delivery = find_delivery(
             storage, S3Url.parse(selection.inventory), as_of=selection.as_of, max_age=selection.max_age, now=now
@@ -87,6 +91,7 @@ def publish_manifest(
         folder = Path(name).resolve()
         with duck.open_locked(folder, memory_limit=memory_limit, threads=threads) as connection:
             check_selection(connection, selection, sql_columns(delivery), source=str(delivery.url))
+            check_delete_markers(delivery, selection)
             if job is None:
                 job, delivery = _pin(storage, next_layout, selection, delivery, about=about, now=now)
             scanned = list(_scan_all(connection, storage, delivery, selection, folder=folder, batch_bytes=batch_bytes))
@@ -97,6 +102,11 @@ def publish_manifest(
 def _published(storage: Storage, job: Job) -> Manifest | None:
     text = storage.read(job.layout.manifest)
     return None if text is None else Manifest.from_json(text, place=str(job.layout.manifest))
+
+
+def _log_kept_delivery(job: Job, selection: Selection, log: Log) -> None:
+    if sentence := job.kept_delivery(selection):
+        log(sentence)
 
 
 def _pinned(storage: Storage, job: Job) -> Delivery:
@@ -134,14 +144,8 @@ def _scan_all(
     """Fetch and scan the delivery batch by batch."""
     for number, batch in enumerate(fetch_batches(storage, delivery, folder, batch_bytes=batch_bytes)):
         staged = folder / f"selected-{number:06d}.parquet"
-        try:
-            with duck.sentences(f"{delivery.url}: reading and filtering its rows failed"):
-                part = scan(connection, delivery, selection, list(batch), staged)
-        except ManifestError as error:
-            text = str(error)
-            for path, file in batch.items():
-                text = text.replace(str(path), str(S3Url(delivery.bucket, file.key)))
-            raise ManifestError(text) from None
+        with in_inventory_words(delivery, batch):
+            part = scan(connection, delivery, selection, list(batch), staged)
         yield part
 
 

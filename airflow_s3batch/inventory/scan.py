@@ -15,7 +15,7 @@ from airflow_s3batch.inventory.duck import identifier, quoted
 from airflow_s3batch.inventory.sqltree import in_parentheses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
@@ -44,9 +44,24 @@ class Scanned(NamedTuple):
 
 def sql_columns(delivery: Delivery) -> tuple[InventoryColumn, ...]:
     """Return the columns that SQL sees: the inventory's own, and those supplied to inventories of current versions."""
-    own = set(delivery.columns)
-    supplied = tuple(InventoryColumn(name, TYPES[name]) for name in SUPPLIED if name not in own)
-    return delivery.schema + supplied
+    return delivery.schema + tuple(InventoryColumn(name, TYPES[name]) for name in _supplied(delivery))
+
+
+def check_delete_markers(delivery: Delivery, selection: Selection) -> None:
+    """
+    Check that *delivery* tells delete markers from objects, if *selection* does not want them.
+
+    Raises:
+        ManifestError: it does not.
+    """
+    names = {column.name for column in sql_columns(delivery)}
+    if selection.include_delete_markers or "is_delete_marker" in names:
+        return
+    by_size = ' (where="size IS NOT NULL": they have no size)' if "size" in names else ""
+    raise ManifestError(
+        f"{delivery.url}: it lists all versions but has no column 'is_delete_marker', so delete markers can't be left "
+        f"out. Pass include_delete_markers=True if there are none, or if the filter leaves them out{by_size}"
+    )
 
 
 def scan(
@@ -70,6 +85,7 @@ def selection_query(delivery: Delivery, selection: Selection, paths: Sequence[Pa
     """Return the SELECT that gives the rows and columns of the manifest."""
     names = {column.name for column in sql_columns(delivery)}
     fixed = [identifier(name) if name in names else f"CAST(NULL AS {TYPES[name]})" for name in FIXED_COLUMNS]
+    fixed[FIXED_COLUMNS.index("key")] = _checked_key(names)
     outputs = [f"{sql} AS {identifier(name)}" for name, sql in zip(FIXED_COLUMNS, fixed, strict=True)]
     outputs += [f"{in_parentheses(sql)} AS {identifier(name)}" for name, sql in selection.columns.items()]
     where = in_parentheses(selection.where)
@@ -82,8 +98,22 @@ def inventory_query(delivery: Delivery, paths: Sequence[Path]) -> str:
     """Return the SELECT that gives the data files as SQL sees them: decoded, typed, empty text as NULL."""
     read = _csv_reader if delivery.file_format == "CSV" else _parquet_reader
     outputs = [f"{_value(delivery.file_format, column)} AS {identifier(column.name)}" for column in delivery.schema]
-    outputs += [f"{sql} AS {identifier(name)}" for name, sql in SUPPLIED.items() if name not in delivery.columns]
+    outputs += [f"{sql} AS {identifier(name)}" for name, sql in _supplied(delivery).items()]
     return _SELECT.format(", ".join(outputs), read(delivery, paths))
+
+
+def _supplied(delivery: Delivery) -> Mapping[str, str]:
+    """Return the supplied columns and their SQL: of an inventory of all versions nothing can be said by default."""
+    return {} if delivery.is_versioned else SUPPLIED
+
+
+def _checked_key(names: Collection[str]) -> str:
+    """Return the SQL for the key of a selected row: an empty one is an error that says which row it is."""
+    values = [f"'{name} ' || {identifier(name)}" for name in ("bucket", "version_id", "size", "e_tag") if name in names]
+    described = f"concat_ws(', ', {', '.join(values)})"
+    advice = quoted("); add AND key <> '' to where= to leave such rows out")
+    fault = f"error('a selected row has an empty key (' || {described} || {advice})"
+    return f"CASE WHEN key = '' OR key IS NULL THEN {fault} ELSE key END"
 
 
 def _csv_reader(delivery: Delivery, paths: Sequence[Path]) -> str:

@@ -28,7 +28,8 @@ class Selection:
         inventory: URL of a ``manifest.json``, or prefix of an inventory configuration (then its newest delivery).
         where: SQL over the inventory's columns; never empty, ``TRUE`` means every object.
         columns: extra manifest columns: name to SQL over the inventory's columns.
-        include_delete_markers: whether delete markers are objects to work on.
+        include_delete_markers: whether delete markers are objects to work on. Needed for an inventory of all versions
+            that does not tell them from objects.
         as_of: with a prefix: the newest delivery that is not newer than this.
         max_age: refuse a delivery that is older than this when the job starts.
         min_objects: guard: fewer is an error.

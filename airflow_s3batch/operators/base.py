@@ -72,14 +72,19 @@ class S3BatchOperator(BaseOperator):
         jinja_env: jinja2.Environment | None = None,
         seen_oids: set[int] | None = None,
     ) -> Any:
-        """Render as Airflow does, and operations too: they are frozen, so a rendered copy takes their place."""
+        """
+        Render as Airflow does, and operations too: they are frozen, so a rendered copy takes their place.
+
+        An operation's fields stay texts, also where the Dag renders native objects: a tag ``01.10`` is not ``1.1``.
+        """
         if not isinstance(content, Operation):
             return super().render_template(content, context, jinja_env, seen_oids)
         if not content.has_templates:
             return content
-        base = super().render_template
+        dag = self.get_dag()
+        texts = dag.get_template_env(force_sandboxed=True) if dag else jinja_env or self.get_template_env()
         with airflow_errors():
-            return content.render(lambda text: str(base(text, context, jinja_env)))
+            return content.render(lambda text: texts.from_string(text).render(context))
 
 
 def about(context: Context) -> dict[str, Any]:

@@ -61,17 +61,33 @@ def send_notices(
         name = type(notifier).__name__
         if storage.read(marker) is not None:
             log.info("%s has had this report already.", name)
-            continue
-        try:
-            # Rendering changes a notifier, and it merges its fields into the context: both are copies.
-            copy.copy(notifier)({**context, "report": report_context(summary)})
-        except Exception as error:  # noqa: BLE001 - a notifier is somebody else's code and may raise anything
-            log.warning("%s failed: %s", name, error)
-            failures.append(f"{name} ({type(error).__name__}: {error})")
+        elif failure := _failure_to_notify(notifier, summary, context):
+            failures.append(failure)
         else:
             storage.write(marker, _marker(name), "application/json")
-            log.info("%s was notified.", name)
     return failures
+
+
+def send_unmarked(notifiers: Sequence[Any], summary: Summarizes, context: Mapping[str, Any]) -> list[str]:
+    """
+    Notify with every one of *notifiers*; return what failed.
+
+    For what has no report beside which a marker could lie: each try of the task sends all of them again.
+    """
+    return [failure for notifier in notifiers if (failure := _failure_to_notify(notifier, summary, context))]
+
+
+def _failure_to_notify(notifier: Any, summary: Summarizes, context: Mapping[str, Any]) -> str:
+    """Notify; return what went wrong, empty if nothing did."""
+    name = type(notifier).__name__
+    try:
+        # Rendering changes a notifier, and it merges its fields into the context: both are copies.
+        copy.copy(notifier)({**context, "report": report_context(summary)})
+    except Exception as error:  # noqa: BLE001 - a notifier is somebody else's code and may raise anything
+        log.warning("%s failed: %s", name, error)
+        return f"{name} ({type(error).__name__}: {error})"
+    log.info("%s was notified.", name)
+    return ""
 
 
 def _marker(name: str) -> bytes:

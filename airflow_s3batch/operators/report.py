@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule
 
-from airflow_s3batch.core.errors import InfrastructureError, ManifestError, TooManyFailuresError
+from airflow_s3batch.core.errors import InfrastructureError, ManifestError, S3BatchError, TooManyFailuresError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import AirflowSkipException
@@ -16,7 +16,8 @@ from airflow_s3batch.hooks.arguments import raise_for
 from airflow_s3batch.hooks.policies import policy_problems
 from airflow_s3batch.operators.base import S3BatchOperator, about
 from airflow_s3batch.operators.manifest import MANIFEST_KEY
-from airflow_s3batch.operators.notices import send_notices
+from airflow_s3batch.operators.notices import send_notices, send_unmarked
+from airflow_s3batch.operators.task_ids import check_task_ids
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,6 +33,10 @@ class BatchReportOperator(S3BatchOperator):
     ``NotAttempted``. Fails if more objects failed than *allowed_failures*; clearing the failed operation tasks runs
     this task again, and only what failed. Skipped if the manifest task was skipped.
 
+    A notification that failed makes the task red, even if the job is green, and is retried. Where there is no manifest
+    (the inventory is missing, a guard was tripped), there is no report: the notifications are sent with counts of 0 and
+    the reason, once per try, and the task fails.
+
     Returns the counts and the URLs of what was written.
 
     Args:
@@ -40,8 +45,8 @@ class BatchReportOperator(S3BatchOperator):
         notifications: Airflow notifiers. In their templates ``{{ report }}`` is a sentence and ``report.failed``,
             ``report.report_url``, … are the summary's values. Each is sent once per generation of the report; the
             report is of another generation once its rows have changed.
-        tolerate: error codes that don't count; what the operation task says if left out.
-        allowed_failures: a number of objects, or a fraction below 1; what the operation task says if left out.
+        tolerate: error codes that don't count; what the operation task said when it last started, if left out.
+        allowed_failures: a number of objects, or a fraction below 1; likewise if left out.
         kwargs: see `S3BatchOperator`; ``retries`` is 2 unless given here or in ``default_args``.
     """
 
@@ -71,8 +76,13 @@ class BatchReportOperator(S3BatchOperator):
         """Write the report and tell of it."""
         from airflow_s3batch.reports.build import build_report
 
+        try:
+            check_task_ids(self, context, "manifest_task_id", "operation_task_id")
+            job_url = S3Url.parse(self._job_url(context["ti"]), what="job")
+        except S3BatchError as error:
+            self._tell_of_no_manifest(error, context)
+            raise
         storage = self.store.storage()
-        job_url = S3Url.parse(self._job_url(context["ti"]), what="job")
         summary = build_report(
             storage,
             job_url,
@@ -89,6 +99,19 @@ class BatchReportOperator(S3BatchOperator):
         _decide(summary, failures)
         return _result(summary)
 
+    def _tell_of_no_manifest(self, error: S3BatchError, context: Context) -> None:
+        """
+        Send the notifications with *error* as the sentence.
+
+        Raises:
+            InfrastructureError: one was not sent; the next attempt sends all of them again.
+        """
+        from airflow_s3batch.reports.summary import JobSummary
+
+        summary = JobSummary.of_no_manifest(self.operation_task_id, str(error))
+        if failures := send_unmarked(self.notifications, summary, context):
+            raise InfrastructureError(_with_failed_notices(str(error), failures)) from None
+
     def _job_url(self, ti: Any) -> str:
         """Return the folder of the job; where there is no manifest, say why and end."""
         state = _state_of(ti, self.manifest_task_id)
@@ -98,7 +121,8 @@ class BatchReportOperator(S3BatchOperator):
         if not isinstance(totals, Mapping):
             raise ManifestError(
                 f"there is no manifest to report on: task {self.manifest_task_id!r} is "
-                f"{state or 'without a manifest'}; nothing was done to any object. Fix its cause and clear it"
+                f"{state or 'without a manifest'}. It published none in this attempt, though earlier attempts may have "
+                "worked on objects; fix the cause and clear it"
             )
         self.log.info("Manifest of %s objects in %s shards: %s", totals["rows"], totals["shards"], totals["job"])
         return str(totals["job"])
@@ -131,15 +155,19 @@ def _decide(summary: JobSummary, failed_notices: Sequence[str]) -> None:
     End red if there is cause to.
 
     Raises:
-        InfrastructureError: a notice was not sent; the next attempt tries only that again.
+        InfrastructureError: a notice was not sent; the next attempt tries only that again, and then tells the verdict.
         TooManyFailuresError: more objects failed than allowed.
     """
+    if not failed_notices and not summary.is_green:
+        raise TooManyFailuresError(summary.sentence())
     if failed_notices:
         raise InfrastructureError(
-            f"the report is written ({summary.report_url}), but a notification failed: {'; '.join(failed_notices)}"
+            f"{_with_failed_notices(summary.sentence(), failed_notices)}. Report: {summary.report_url}"
         )
-    if not summary.is_green:
-        raise TooManyFailuresError(summary.sentence())
+
+
+def _with_failed_notices(sentence: str, failed_notices: Sequence[str]) -> str:
+    return f"{sentence.rstrip('.')}. Also a notification failed: {'; '.join(failed_notices)}"
 
 
 def _result(summary: JobSummary) -> dict[str, Any]:

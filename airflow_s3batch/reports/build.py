@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.core.errors import ArgumentError, JobDamagedError, ManifestError
+from airflow_s3batch.core.errors import JobDamagedError, ManifestError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
-from airflow_s3batch.core.outcomes import VANISHED
 from airflow_s3batch.reports.draft import ReportDraft
 from airflow_s3batch.reports.generations import find_run
 from airflow_s3batch.reports.html import report_page
 from airflow_s3batch.reports.shards import accounts
 from airflow_s3batch.reports.summary import JobSummary
+from airflow_s3batch.reports.terms import declared_policy, terms
 from airflow_s3batch.reports.work import Work
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.storage import Storage
-    from airflow_s3batch.reports.generations import OperationRun
 
 
 def build_report(
@@ -47,14 +46,14 @@ def build_report(
         storage: where the job's files lie.
         job_url: folder of the job.
         task_id: the operation task's.
-        tolerate: codes that don't count as failures; ``None`` takes what the operation task declared.
+        tolerate: codes that don't count as failures; ``None`` takes what the operation task declared last.
         allowed_failures: counted failures up to which the job is green; ``None`` likewise.
         about: what the report should say on the Dag run that made it.
         now: the report's time, with a time zone.
         links: for the HTML page, URL by label.
 
     Raises:
-        ManifestError: there is no manifest: nothing was done; or ``report/`` is about another operation task.
+        ManifestError: there is no manifest; or ``report/`` is about another operation task.
         JobDamagedError: files of the job are missing or altered.
     """
     job = JobLayout(job_url)
@@ -72,7 +71,7 @@ def build_report(
             operation=run.operation,
             objects=manifest.rows,
             **_counts(draft, work),
-            **_verdict(run, tolerate, allowed_failures),
+            **terms(declared_policy(storage, work.announcements, run.policy), tolerate, allowed_failures),
             **_places(job.report, failed_url),
             **_origin(storage, job, about or {}),
             created=created,
@@ -94,20 +93,27 @@ def read_manifest(storage: Storage, job: JobLayout) -> Manifest:
     body = storage.read(job.manifest)
     if body is None:
         raise ManifestError(
-            f"{job.manifest}: there is no manifest, so nothing was done to any object and there is nothing to report; "
+            f"{job.manifest}: there is no manifest, so there is nothing to report; "
             "look at the log of the task that makes the manifest"
         )
     return Manifest.from_json(body, place=str(job.manifest))
 
 
 def _check_owner(storage: Storage, summary: S3Url, task_id: str) -> None:
-    """Check that the report that may be there is about the same operation task: it is evidence, not to be replaced."""
+    """
+    Check that the report that may be there is about the same operation task: it is evidence, not to be replaced.
+
+    One on a task that never started (its id was misspelt, say) is evidence of nothing.
+    """
     body = storage.read(summary)
+    if body is None:
+        return
     try:
-        owner = task_id if body is None else json.loads(body)["task_id"]
+        document = json.loads(body)
+        owner, operation = document["task_id"], document["operation"]
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{summary}: not the summary of a report ({error!r})") from None
-    if owner != task_id:
+    if operation and owner != task_id:
         raise ManifestError(
             f"{summary}: this job's report is about task {owner!r}; "
             f"give {task_id!r} a manifest task of its own, so that it is a job of its own"
@@ -130,17 +136,6 @@ def _counts(draft: ReportDraft, work: Work) -> dict[str, Any]:
         "duration_s": work.duration_s,
         "fingerprint": draft.fingerprint,
     }
-
-
-def _verdict(run: OperationRun, tolerate: Collection[str] | None, allowed: float | None) -> dict[str, Any]:
-    """Return what counts as failure: the arguments, else what the operation task declared, else the defaults."""
-    if allowed is None:
-        allowed = run.policy.get("allowed_failures", 0)
-    if tolerate is None:
-        tolerate = run.policy.get("tolerate", VANISHED)
-    if allowed < 0:
-        raise ArgumentError(f"allowed_failures={allowed}: expected a count, or a fraction below 1")
-    return {"allowed_failures": allowed, "tolerate": tuple(sorted(tolerate))}
 
 
 def _places(report: S3Url, failed: S3Url | None) -> dict[str, Any]:

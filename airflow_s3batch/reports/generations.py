@@ -30,7 +30,7 @@ class OperationRun:
     Attributes:
         operation: the declaration, as `Operation.to_json` gives it; empty if no shard was ever started.
         fingerprint: of the operation; empty likewise.
-        policy: what counts as failure, as the operation task declared it.
+        policy: what counts as failure, as the operation task declared it at first.
         folders: of each shard that was ever started, by index: the folder of its newest generation.
     """
 

@@ -33,7 +33,7 @@ def accounts(
     storage: Storage, manifest: Manifest, run: OperationRun, *, report: S3Url, work: Work, folder: Path
 ) -> Iterator[RangeAccount]:
     """
-    Yield the account of every row range of *manifest*, in order; add requests and times to *work*.
+    Yield the account of every row range of *manifest*, in order; add requests, times and attempts to *work*.
 
     Rewritten result files go below *report*; the local *folder* must have room for one shard file.
 
@@ -44,7 +44,7 @@ def accounts(
         for shard in manifest.shards:
             ranges = list(shard.ranges(manifest.range_rows))
             evidence = gather(storage, shard, run.folders.get(shard.index), len(ranges) - 1)
-            work.add_summaries(evidence)
+            work.add_attempts(evidence)
             with closing(ShardRows(storage, report.bucket, shard, folder)) as rows:
                 accountant = RangeAccountant(storage, evidence, rows, report)
                 for account in in_order(pool, accountant.account, ranges, RANGES_AHEAD):

@@ -37,6 +37,7 @@ class JobSummary:
         selection: which objects, as the manifest task declared it; *source* is the pinned inventory.
         about: the Dag run that made the report.
         created: ISO time of the report.
+        no_manifest: why there is no manifest, so no report either; the job is not green then. Empty for all others.
         refused_shards: shards whose last attempt was refused since the operation was edited; the job is not green then.
     """
 
@@ -66,7 +67,30 @@ class JobSummary:
     selection: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    no_manifest: str = ""
     refused_shards: int = 0
+
+    @classmethod
+    def of_no_manifest(cls, task_id: str, reason: str) -> JobSummary:
+        """Return what there is to tell of a job whose manifest is missing: *reason*; counts are 0, URLs empty."""
+        empty: dict[str, Any] = {
+            **dict.fromkeys(("objects", "succeeded", "failed", "bytes", "requests", "retries", "slow_downs"), 0),
+            **dict.fromkeys(("job_url", "report_url", "html_url", "summary_url", "fingerprint", "created"), ""),
+        }
+        return cls(
+            task_id=task_id,
+            no_manifest=reason,
+            operation={},
+            codes={},
+            examples={},
+            started=None,
+            ended=None,
+            duration_s=0.0,
+            allowed_failures=0,
+            tolerate=(),
+            failed_url=None,
+            **empty,
+        )
 
     @property
     def tally(self) -> Tally:
@@ -91,8 +115,8 @@ class JobSummary:
 
     @property
     def is_green(self) -> bool:
-        """Whether no more failed than is allowed, and nothing that was asked for was refused."""
-        return self.counted_failures <= self.allowed and not self.refused_shards
+        """Whether there is a manifest, no more failed than is allowed, and nothing that was asked for was refused."""
+        return self.counted_failures <= self.allowed and not self.refused_shards and not self.no_manifest
 
     @property
     def rate(self) -> float | None:
@@ -107,6 +131,8 @@ class JobSummary:
 
     def sentence(self) -> str:
         """Return what happened, for the person on call: what, how many, the first example, the next step."""
+        if self.no_manifest:
+            return self.no_manifest
         if self.refused_shards:
             return (
                 f"{self.name}: {self.tally.sentence()}, but the operation was edited since and the last attempt at "
@@ -119,7 +145,7 @@ class JobSummary:
             return f"{self.name}: all {self.objects:,} objects succeeded."
         code, example = self._first_example()
         first = f" First: {example} ({code})." if example else ""
-        again = "" if self.is_green else "; fix the cause and clear the failed tasks to run only these again"
+        again = "" if self.is_green else self._again()
         return (
             f"{self.name}: {self.tally.sentence()}{self._verdict()}.{first}\n"
             f"The failed objects are listed in {self.failed_url}{again}."
@@ -140,6 +166,12 @@ class JobSummary:
         if not self.allowed and self.counted_failures == self.failed:
             return ""
         return f"; {self.counted_failures:,} count, {self.allowed:,} are allowed"
+
+    def _again(self) -> str:
+        return (
+            f"; fix the cause and clear task {self.task_id} (its instances may be green, as their failures add up) "
+            "to run only these again"
+        )
 
     def _first_example(self) -> tuple[str, str]:
         """Return code and URL of an object that failed for the most frequent reason that counts."""

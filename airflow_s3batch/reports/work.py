@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.evidence import ShardEvidence
 
 
@@ -18,16 +19,21 @@ class Work:
     Requests and times over all attempts at all shards.
 
     Attributes:
+        announcements: of each shard that was started, what its newest attempt wrote then: its start in ms, and the URL.
         spans: first request and last outcome, by shard and attempt.
     """
 
     requests: int = 0
     retries: int = 0
     slow_downs: int = 0
+    announcements: list[tuple[int, S3Url]] = field(default_factory=list)
     spans: dict[tuple[int, str], tuple[datetime, datetime]] = field(default_factory=dict)
 
-    def add_summaries(self, evidence: ShardEvidence) -> None:
-        """Add what the attempts at a shard said when they ended in order."""
+    def add_attempts(self, evidence: ShardEvidence) -> None:
+        """Add what the attempts at a shard said when they ended in order, and where the newest said that it started."""
+        newest = max(evidence.announcements, default="")
+        if newest:
+            self.announcements.append((int(newest.split("-")[1]), evidence.announcements[newest]))
         for summary in evidence.summaries.values():
             self.requests += summary.requests
             self.retries += summary.retries

@@ -25,8 +25,9 @@ class S3InventorySensor(BaseSensorOperator):
     """
     Wait until an S3 Inventory has a complete delivery; return the URL of its ``manifest.json``.
 
-    A delivery is complete when its ``manifest.checksum`` is there, the last file that S3 writes. No delivery, or only
-    one that is too old, is waited for; a damaged one fails the task at once.
+    A delivery is complete when its ``manifest.checksum`` is there, the last file that S3 writes; until then the one
+    before it counts. No delivery, or only one that is too old, is waited for; if the newest complete one is damaged
+    (its checksum is wrong), the task fails at once, though there may be a sound older one.
 
     Args:
         inventory: the folder of an inventory configuration (``s3://bucket/prefix/source-bucket/config-id``), or a

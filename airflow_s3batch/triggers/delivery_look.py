@@ -26,7 +26,7 @@ def delivery_url(
     Says what it saw through *log*, a logger's method.
 
     Raises:
-        InventoryError: the delivery is damaged.
+        InventoryError: the delivery is damaged: its checksum is there, and wrong.
         S3BatchError: the store refuses or misbehaves.
     """
     from airflow_s3batch.inventory.delivery import newest_delivery

@@ -22,6 +22,8 @@ class S3InventoryTrigger(BaseTrigger):
     Look for a delivery every *poll_interval_s* seconds; one event ends it.
 
     The event is ``{"status": "found", "url": …}`` or ``{"status": "error", "message": …, "is_retryable": …}``.
+    A damaged newest delivery is an error, though there may be a sound older one.
+
     boto3 blocks, so each look runs in a thread and the triggerer's loop goes on. Nothing has to be cancelled when
     the task is killed: a look leaves nothing behind.
 

@@ -29,12 +29,27 @@ from airflow.sdk import dag
 from airflow_s3batch import s3_batch_job, S3InventorySensor
 from airflow_s3batch.operations import *
 
-@dag(dag_id={name!r}, schedule=None, default_args={{"retries": 0}})
+@dag(dag_id={name!r}, schedule=None, params={{"limit": ""}}, default_args={{"retries": 0}})
 def job_under_test():
     {before}
     s3_batch_job("job", **{{**{arguments!r}, "operation": {operation}, "inventory": {inventory}}})
 
 job_under_test()
+"""
+
+WIRED = """
+def wired(group_id, *, operation, tolerate=(), allowed_failures=0, **selection):
+    from airflow_s3batch import BatchOperationOperator, BatchReportOperator, InventoryToManifestOperator
+
+    with TaskGroup(group_id):
+        manifest = InventoryToManifestOperator(task_id="manifest", **selection)
+        run = BatchOperationOperator.partial(
+            task_id="run", operation=operation, tolerate=tolerate, allowed_failures=allowed_failures
+        ).expand(shard=manifest.output)
+        report = BatchReportOperator(
+            task_id="report", manifest_task_id='job.manifest', operation_task_id='job.run'
+        )
+        manifest >> run >> report
 """
 
 
@@ -55,6 +70,16 @@ def source(
         arguments={**defaults, **arguments},
         operation=operation,
         inventory=inventory or repr(lake.inventory),
+    )
+
+
+def by_hand(text: str) -> str:
+    """Return the Dag file *text* with operators in place of ``s3_batch_job``."""
+    assert text.count("s3_batch_job(") == 1
+    return (
+        text.replace("from airflow_s3batch import", "from airflow.sdk import TaskGroup\nfrom airflow_s3batch import")
+        .replace("s3_batch_job(", "wired(")
+        .replace("@dag(", WIRED + "\n@dag(")
     )
 
 
@@ -99,6 +124,71 @@ def test_clearing_what_failed_runs_only_the_failed_objects(dags: DagFolder, lake
     report = lake.report(run.xcom("job.report")["report_url"])
     assert sorted(report["key"]) == sorted(KEYS)
     assert set(report["task_status"]) == {"succeeded"}
+
+
+@on_seaweedfs
+@pytest.mark.parametrize("is_by_hand", [False, True])
+def test_report_judges_by_the_policy_of_the_newest_attempt(dags: DagFolder, lake: Lake, *, is_by_hand: bool) -> None:
+    """What was allowed when the job began is not allowed for ever, nor forbidden."""
+    lake.deliver(lake.put(KEYS).values())
+    lake.client.delete_object(Bucket=lake.bucket, Key=KEYS[7])
+
+    def job(allowed: int) -> str:
+        text = source(lake, tolerate=[], allowed_failures=allowed)
+        return by_hand(text) if is_by_hand else text
+
+    run = dags.run(job(1))
+    assert run.is_green, run.states
+    run.dag = dags.load(job(0))
+    run.clear("job.manifest", "job.run", "job.report")
+    assert run.states["job.report"] == "failed"
+    assert not run.is_green
+    run.dag = dags.load(job(1))
+    run.clear("job.run", "job.report", only_failed=True)
+    assert run.is_green, run.states
+
+
+@on_seaweedfs
+def test_clearing_green_instances_mends_a_report_that_is_red_by_their_sum(
+    dags: DagFolder, lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each shard stays below the limit, together they don't; the sentence says which task to clear."""
+    lake.deliver(lake.put(KEYS).values())
+    missing = [KEYS[5], KEYS[25], KEYS[45]]
+    for key in missing:
+        lake.client.delete_object(Bucket=lake.bucket, Key=key)
+    run = dags.run(source(lake, tolerate=[], allowed_failures=2))
+    assert run.states == {"job.manifest": "success", "job.run": ["success"] * 3, "job.report": "failed"}
+    assert "clear task job.run (its instances may be green" in capsys.readouterr().out
+    lake.put(missing)
+    run.clear("job.run", "job.report")
+    assert run.is_green, run.states
+    assert lake.tags(missing[0]) == TAGGED
+
+
+@on_seaweedfs
+def test_misspelt_task_id_is_told_and_mended(dags: DagFolder, lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report names what was meant; once mended and cleared, it is green."""
+    lake.deliver(lake.put(KEYS[:3]).values())
+    text = by_hand(source(lake))
+    run = dags.run(text.replace("operation_task_id='job.run'", "operation_task_id='run'"))
+    assert run.states["job.report"] == "failed"
+    assert "operation_task_id='run': the Dag has no such task; did you mean 'job.run'?" in capsys.readouterr().out
+    run.dag = dags.load(text)
+    run.clear("job.report")
+    assert run.is_green, run.states
+
+
+@on_seaweedfs
+def test_tag_values_are_texts_where_the_dag_renders_native_objects(dags: DagFolder, lake: Lake) -> None:
+    """A version that looks like a number is written as it is."""
+    lake.deliver(lake.put(KEYS[:1]).values())
+    text = source(lake, operation="PutObjectTagging({'version': '{{ dag_run.conf.version }}'})")
+    run = dags.run(
+        text.replace("schedule=None", "schedule=None, render_template_as_native_obj=True"), conf={"version": "01.10"}
+    )
+    assert run.is_green, run.states
+    assert lake.tags(KEYS[0]) == {"version": "01.10"}
 
 
 @on_seaweedfs
@@ -151,6 +241,7 @@ def test_zero_matches_are_a_normal_end(dags: DagFolder, lake: Lake) -> None:
         ({"where": "encryption_status = 'NOT_ENCRYPTED'"}, "NOT-SSE"),
         ({"where": "{{ '' }} -- nothing"}, "an empty filter would select every object"),
         ({"max_objects": 59}, "max_objects"),
+        ({"max_objects": "{{ params.limit }}"}, "max_objects rendered to ''"),
     ],
 )
 def test_what_cannot_work_ends_with_a_sentence_and_touches_nothing(
@@ -163,8 +254,7 @@ def test_what_cannot_work_ends_with_a_sentence_and_touches_nothing(
     assert not run.is_green
     failures = [line for line in capsys.readouterr().out.splitlines() if "AirflowFailException: " in line]
     assert sentence in failures[0]
-    if "aws_conn_id" not in changes:
-        assert "there is no manifest to report on: task 'job.manifest' is failed" in failures[1]
+    assert "there is no manifest to report on: task 'job.manifest' is failed" in failures[1]
     assert all(lake.tags(key) == {} for key in KEYS[:3])
     assert not any("shard" in key for key in lake.job_files())
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -16,7 +17,9 @@ from airflow_s3batch.core.errors import AccessError, InfrastructureError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome, Summary
 from airflow_s3batch.engine import Policy, run_batch
-from airflow_s3batch.operations import CopyObject, Operation, PutObjectTagging
+from airflow_s3batch.operations import CopyObject, Operation, PutObjectTagging, Replay, Request, RunContext
+from airflow_s3batch.operations.probing import HEAD
+from airflow_s3batch.operations.requests import Steps
 
 TAGGING = PutObjectTagging({"k": "v"})
 COPYING = CopyObject("target")
@@ -222,3 +225,82 @@ def test_a_store_that_stops_answering_is_given_up(s3: ScriptedS3) -> None:
     s3.fault = lambda seen: error(500, "InternalError") if seen.key >= "0010" else None
     with pytest.raises(InfrastructureError, match=r"no request has succeeded for 1 s.*InternalError"):
         run(s3, some(5_000), policy=Policy(give_up_s=1.0, max_attempts=100), max_concurrency=4)
+
+
+def test_credentials_that_expire_are_fetched_again(s3: ScriptedS3) -> None:
+    """A few requests are refused until the new ones are there."""
+    s3.fault = lambda seen: error(400, "ExpiredToken") if seen.key < "0004" and seen.number == 1 else None
+    summary, _ = run(s3, some(40), max_concurrency=4)
+    assert (summary.succeeded, summary.retries) == (40, 4)
+
+
+def test_credentials_that_stay_expired_end_the_run(s3: ScriptedS3) -> None:
+    """One sentence, instead of a failure for each object."""
+    s3.fault = lambda _: error(400, "ExpiredToken")
+    with pytest.raises(AccessError, match="expired and can't be refreshed"):
+        run(s3, some(1_000), max_concurrency=2)
+    assert len(s3.seen) < 20
+
+
+@dataclass(frozen=True)
+class Look(Operation):
+    """Looks at each object; a HEAD's refusal has no body that would name it."""
+
+    name: ClassVar[str] = "look"
+    replay: ClassVar[Replay] = Replay.SAFE
+
+    def problems(self) -> list[str]:
+        return []
+
+    def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:
+        response = yield Request(HEAD, obj.bucket, obj.key)
+        return response.outcome()
+
+    def probe(self, scratch: S3Object, sample: S3Object) -> Steps[dict[str, str]]:
+        yield from ()
+        return {}
+
+    def iam_actions(self) -> set[str]:
+        return {"s3:GetObject"}
+
+
+def test_the_reason_for_a_refused_head_is_asked_for(s3: ScriptedS3) -> None:
+    """By a GET, whose answer has a body: expired credentials are not taken for a missing permission."""
+
+    def expired(seen: Seen) -> Fault:
+        if seen.number > 1:
+            return Reply(200)
+        return Reply(400) if seen.method == "HEAD" else error(400, "ExpiredToken")
+
+    s3.fault = expired
+    summary, _ = run(s3, some(10), Look(), max_concurrency=2)
+    assert summary.succeeded == 10
+    s3.fault = lambda seen: Reply(403) if seen.method == "HEAD" else error(403, "AccessDenied")
+    _, outcomes = run(s3, some(10), Look())
+    assert {(o.error_code, o.message) for o in outcomes.values()} == {("AccessDenied", "as scripted")}
+    s3.fault = lambda seen: Reply(403) if seen.method == "HEAD" else Reply(200)
+    _, outcomes = run(s3, some(10), Look())
+    assert {o.error_code for o in outcomes.values()} == {"AccessDenied"}
+
+
+def test_an_operation_that_trips_over_an_answer_fails_that_object_alone(s3: ScriptedS3) -> None:
+    """A bug must not stop a shard at the same row for ever."""
+
+    @dataclass(frozen=True)
+    class Stumbling(Look):
+        def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:
+            outcome = yield from super().steps(obj, context)
+            if obj.key == "0007":
+                raise KeyError("x-amz-something")
+            return outcome
+
+    s3.fault = lambda _: Reply(200)
+    summary, outcomes = run(s3, some(20), Stumbling())
+    assert (summary.succeeded, outcomes["0007"].error_code) == (19, "RequestImpossible")
+
+
+def test_what_is_no_object_fails_without_a_request(s3: ScriptedS3) -> None:
+    """An empty key would make it a request on the bucket."""
+    summary, outcomes = run(s3, [*some(3), S3Object("data", "")])
+    assert (summary.succeeded, outcomes[""].error_code) == (3, "RequestImpossible")
+    assert len(s3.seen) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -112,6 +113,21 @@ def test_managed_engine_is_announced_as_missing() -> None:
         s3_batch_job(**JOB, engine="managed")
 
 
+def test_job_in_a_mapped_group_is_told_what_to_do(dag: Any) -> None:
+    """Airflow's own error names neither the job nor a way out."""
+    from airflow.sdk import task_group
+
+    @task_group
+    def each(item: str) -> None:
+        s3_batch_job(**{**JOB, "where": item})
+
+    with pytest.raises(
+        ArgumentError, match=r"s3_batch_job 'job': task group 'each' .* s3_batch_job\(f'job_\{x\}', …\)"
+    ):
+        each.expand(item=["a", "b"])
+    assert not dag.task_dict
+
+
 def test_sensor_arguments() -> None:
     """The same checks as for the manifest."""
     with pytest.raises(ArgumentError) as caught:
@@ -122,15 +138,22 @@ def test_sensor_arguments() -> None:
 
 def test_rendered_numbers_and_moments() -> None:
     """Templates give texts; these become values, or a sentence."""
-    assert as_int("n", "12") == 12
-    assert as_int("n", "None") is None
+    assert [as_int("n", text) for text in ("12", 12, "1e6", "1_000", 3.0)] == [12, 12, 1_000_000, 1_000, 3]
     assert as_int("n", None) is None
-    for wrong in ("1.5", 1.5, "x", True):
+    for wrong in ("1.5", 1.5, "x", True, math.inf, "1e400", math.nan, 10**400, [1]):
         with pytest.raises(ArgumentError, match="n="):
             as_int("n", wrong)
     assert as_moment("t", "2026-11-01") == datetime(2026, 11, 1, tzinfo=UTC)
     assert as_moment("t", "2026-11-01T10:00:00+02:00") == datetime(2026, 11, 1, 8, tzinfo=UTC)
-    assert as_moment("t", "") is None
+    assert as_moment("t", None) is None
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "None"])
+def test_guard_that_renders_to_nothing_is_not_off(nothing: str) -> None:
+    """A missing variable or parameter must not select everything; only ``None`` itself means no guard."""
+    for convert in (as_int, as_moment):
+        with pytest.raises(ArgumentError, match=rf"limit rendered to '{nothing}', which would turn it off"):
+            convert("limit", nothing)
 
 
 def test_outputs_of_other_tasks_are_templates(dag: Any) -> None:

@@ -93,6 +93,28 @@ def test_rendered_nonsense_fails_without_retries() -> None:
         execute(task, TaskInstance())
 
 
+@pytest.mark.parametrize("guard", ["min_objects", "max_objects", "as_of"])
+@pytest.mark.parametrize("limit", ["", None])
+def test_guard_that_renders_to_nothing_stops_the_job(planner: dict[str, Any], guard: str, limit: Any) -> None:
+    """Nothing is published."""
+    task = operator(**{guard: "{{ params.limit }}"})
+    task.render_template_fields({"params": {"limit": limit}})
+    with pytest.raises(AirflowFailException, match=f"{guard} rendered to"):
+        execute(task, TaskInstance())
+    assert "selection" not in planner
+
+
+def test_guard_that_renders_to_a_native_none_is_off(planner: dict[str, Any]) -> None:
+    """Where the Dag renders native objects, ``None`` is said, not left over."""
+    from airflow.sdk import DAG
+
+    with DAG("native", schedule=None, render_template_as_native_obj=True):
+        task = operator(max_objects="{{ params.limit }}")
+    task.render_template_fields({"params": {"limit": None}})
+    execute(task, TaskInstance())
+    assert planner["selection"].max_objects is None
+
+
 def test_never_more_shards_than_airflow_can_map(planner: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow refuses longer lists, so the planner is told its limit."""
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "12")

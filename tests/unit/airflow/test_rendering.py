@@ -40,6 +40,20 @@ def test_operation_is_rendered_into_a_copy() -> None:
     assert declared.value["run"] == "{{ run_id }}"
 
 
+def test_operation_keeps_texts_where_the_dag_renders_native_objects() -> None:
+    """A version, a date or a number with leading zeros is written as it is."""
+    from airflow.sdk import DAG
+
+    values = {"version": "01.10", "name": "None", "list": "[1, 2]", "number": 7}
+    with DAG(
+        "native", schedule=None, render_template_as_native_obj=True, user_defined_macros={"shout": str.upper}
+    ) as dag:
+        declared = SetTag("{{ shout('k') }}", {name: f"{{{{ params.{name} }}}}" for name in values})
+        task = BatchOperationOperator(task_id="run", operation=declared, shard=SHARD)
+    task.render_template_fields({"params": values}, dag.get_template_env())
+    assert task.operation == SetTag("K", {"version": "01.10", "name": "None", "list": "[1, 2]", "number": "7"})
+
+
 def test_operation_that_is_wrong_once_rendered_fails_without_retries() -> None:
     """Another attempt would render the same."""
     task = BatchOperationOperator(task_id="run", operation=SetTag("{{ nothing }}"), shard=SHARD)
@@ -165,3 +179,11 @@ def test_job_is_manifest_run_report(dag: Any) -> None:
     assert dag.get_task("job.report").trigger_rule == TriggerRule.ALL_DONE
     assert dag.get_task("job.report").manifest_task_id == "job.manifest"
     assert dag.get_task("job.report").operation_task_id == "job.run"
+
+
+def test_jobs_report_judges_by_the_jobs_policy(dag: Any) -> None:
+    """Not by what the first attempt was told, long ago."""
+    arguments = {"inventory": "s3://inv/lake", "where": "TRUE", "operation": SetTag("k"), "job_url": "s3://ops/x"}
+    s3_batch_job("job", **arguments, tolerate=["SlowDown"], allowed_failures=0.25)
+    report = dag.get_task("job.report")
+    assert (set(report.tolerate), report.allowed_failures) == ({"SlowDown"}, 0.25)

@@ -6,7 +6,8 @@ import copy
 from typing import Any
 
 import pytest
-from airflow.sdk import BaseNotifier
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import BaseNotifier, TaskGroup
 from fakes import GREEN, TaskInstance, summary
 
 import airflow_s3batch.reports.build
@@ -89,13 +90,74 @@ def test_red_job_fails_with_the_sentence_and_without_retries(context: dict[str, 
     assert "report/failed.csv" in str(caught.value)
 
 
+@pytest.mark.usefixtures("storage")
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ({"manifest_task_id": "job.manifst"}, "manifest_task_id='job.manifst': .* did you mean 'job.manifest'?"),
+        ({"operation_task_id": "run"}, "operation_task_id='run': .* did you mean 'job.run'?"),
+        ({"operation_task_id": "xyz"}, "operation_task_id='xyz': the Dag has no such task$"),
+    ],
+)
+def test_misspelt_task_id_is_told_before_anything_is_written(
+    built: dict[str, Any], context: dict[str, Any], dag: Any, wrong: dict[str, str], meant: str
+) -> None:
+    """A report about a task that does not exist would say that nothing was done."""
+    with TaskGroup("job"):
+        for name in ("manifest", "run"):
+            EmptyOperator(task_id=name)
+    ids = {"manifest_task_id": "job.manifest", "operation_task_id": "job.run", **wrong}
+    operator = BatchReportOperator(task_id="report", notifications=[Recorder()], **ids)
+    with pytest.raises(AirflowFailException, match=meant):
+        execute(operator, {**context, "dag": dag})
+    assert built["arguments"] is None
+    assert "the Dag has no such task" in sent[0][1]
+
+
 @pytest.mark.usefixtures("storage", "built")
 @pytest.mark.parametrize("state", ["failed", "upstream_failed"])
 def test_no_manifest_because_upstream_failed(state: str, context: dict[str, Any]) -> None:
     """An XCom that an earlier attempt left behind is not taken for the manifest."""
     context["ti"].states["job.manifest"] = state
-    with pytest.raises(AirflowFailException, match=rf"no manifest to report on: task 'job.manifest' is {state}"):
+    with pytest.raises(
+        AirflowFailException, match=rf"no manifest to report on: task 'job.manifest' is {state}"
+    ) as caught:
         execute(report(), context)
+    assert "earlier attempts may have worked on objects" in str(caught.value)
+
+
+@pytest.mark.usefixtures("storage", "built")
+def test_missing_manifest_is_told_to_all_notifiers(context: dict[str, Any]) -> None:
+    """A missing inventory or a tripped guard is news; templates find all names that a report has."""
+    context["ti"].states["job.manifest"] = "failed"
+    names = " ".join(f"{name}={{{{ report.{name} }}}}" for name in ("objects", "is_green", "rate", "failed_url"))
+    with pytest.raises(AirflowFailException, match="no manifest to report on"):
+        execute(report(notifications=[Recorder(), Other(names)]), context)
+    assert sent[0][1].startswith("there is no manifest to report on: task 'job.manifest' is failed")
+    assert sent[1][1] == "objects=0 is_green=False rate=None failed_url=None"
+
+
+@pytest.mark.usefixtures("built")
+def test_missing_manifest_is_told_although_the_store_cannot_be_reached(
+    context: dict[str, Any], no_connections: None
+) -> None:
+    """The connection may be why there is no manifest."""
+    context["ti"].states["job.manifest"] = "failed"
+    with pytest.raises(AirflowFailException, match="no manifest to report on"):
+        execute(report(notifications=[Recorder()], aws_conn_id="nowhere"), context)
+    assert len(sent) == 1
+
+
+@pytest.mark.usefixtures("storage", "built")
+def test_missing_manifest_that_could_not_be_told_is_retried(
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason comes first."""
+    context["ti"].states["job.manifest"] = "failed"
+    monkeypatch.setattr(Recorder, "broken", True)
+    with pytest.raises(AirflowException, match=r"^there is no manifest .* Also a notification failed: Rec") as caught:
+        execute(report(notifications=[Recorder()]), context)
+    assert not isinstance(caught.value, AirflowFailException)
 
 
 @pytest.mark.usefixtures("storage", "built")
@@ -151,6 +213,20 @@ def test_broken_notifier_stops_no_other_and_is_retried(
     monkeypatch.setattr(Recorder, "broken", False)
     execute(operator, context)
     assert [name for name, _ in sent] == ["Other", "Recorder"]
+
+
+@pytest.mark.usefixtures("storage", "built")
+def test_failed_notice_does_not_hide_the_verdict(context: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many objects failed comes first; once all is told, the verdict is final."""
+    operator = report(notifications=[Recorder()])
+    monkeypatch.setattr(Recorder, "broken", True)
+    with pytest.raises(AirflowException, match=r"^set_tag: 1 of 3 objects failed") as caught:
+        execute(operator, context)
+    assert "Also a notification failed: Recorder (ValueError: no route to chat)" in str(caught.value)
+    assert not isinstance(caught.value, AirflowFailException)
+    monkeypatch.setattr(Recorder, "broken", False)
+    with pytest.raises(AirflowFailException, match=r"^set_tag: 1 of 3 objects failed"):
+        execute(operator, context)
 
 
 def test_notices_see_the_tasks_context_but_cannot_change_it(

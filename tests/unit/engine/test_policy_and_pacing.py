@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -25,9 +26,13 @@ from airflow_s3batch.engine.threshold import Threshold
         ({"failure_threshold": 5}, "failure_threshold=5"),
         ({"allowed_failures": -1}, "allowed_failures=-1"),
         ({"allowed_failures": 1.5}, "fraction below 1"),
+        ({"allowed_failures": math.nan}, "allowed_failures=nan"),
+        ({"failure_threshold": math.nan}, "failure_threshold=nan"),
         ({"max_concurrency": 0}, "max_concurrency=0"),
+        ({"max_concurrency": math.nan}, "max_concurrency=nan"),
         ({"max_attempts": 0}, "max_attempts=0"),
         ({"request_timeout_s": 0}, "request_timeout_s=0"),
+        ({"request_timeout_s": math.nan}, "request_timeout_s=nan"),
     ],
 )
 def test_wrong_policies_are_refused(values: dict[str, Any], part: str) -> None:

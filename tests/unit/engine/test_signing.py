@@ -50,15 +50,16 @@ def headers_of(lines: list[str]) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def botocore_signature(method: str, url: str, headers: dict[str, str], body: bytes, monkeypatch: Any) -> str:
-    """Return the Authorization header that botocore computes for this request."""
+def botocore_signature(method: str, url: str, headers: dict[str, str], body: bytes) -> str:
+    """Return the Authorization header that botocore computes for this request at `NOW`."""
     sent = {name: value for name, value in headers.items() if name not in ("authorization", "x-amz-date")}
     request = AWSRequest(method, url, headers=sent, data=body)
-    request.context["payload_signing_enabled"] = True
+    request.context.update(payload_signing_enabled=True, timestamp=NOW.strftime("%Y%m%dT%H%M%SZ"))
     credentials = Credentials("AKIDEXAMPLE", "a-secret", headers.get("x-amz-security-token"))
     auth = S3SigV4Auth(credentials, "s3", "eu-central-1")
-    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_a, **_k: NOW.replace(tzinfo=None))
-    auth.add_auth(request)
+    auth._modify_request_before_signing(request)
+    to_sign = auth.string_to_sign(request, auth.canonical_request(request))
+    auth._inject_signature_to_request(request, auth.signature(to_sign, request))
     return str(request.headers["Authorization"])
 
 
@@ -76,23 +77,21 @@ preparers = {url: Preparer(access(endpoint_url=url)) for url in ENDPOINTS}
 @given(key=keys, version_id=versions)
 def test_signatures_equal_botocores_for_any_key(endpoint_url: str | None, key: str, version_id: str | None) -> None:
     """Tagging: body, checksum and query; whatever the key and version."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        template = preparers[endpoint_url].template(TAGGING, "a-bucket")
-        url, lines, body = template.fill(Request(TAGGING, "a-bucket", key, version_id), signer())
-        headers = headers_of(lines)
-        assert headers["authorization"] == botocore_signature("PUT", url, headers, body, monkeypatch)
+    template = preparers[endpoint_url].template(TAGGING, "a-bucket")
+    url, lines, body = template.fill(Request(TAGGING, "a-bucket", key, version_id), signer())
+    headers = headers_of(lines)
+    assert headers["authorization"] == botocore_signature("PUT", url, headers, body)
 
 
 @settings(deadline=None)
 @given(key=keys, source=keys, version_id=versions)
 def test_signatures_of_copies_equal_botocores(key: str, source: str, version_id: str | None) -> None:
     """Copies: headers that differ per object, and values with double spaces."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        header = ("x-amz-copy-source", copy_source(S3Object("src", source, version_id)))
-        request = Request(COPY, "a-bucket", key, None, (header, ("if-match", '"abc"')))
-        url, lines, body = preparers[None].template(COPY, "a-bucket").fill(request, signer())
-        headers = headers_of(lines)
-        assert headers["authorization"] == botocore_signature("PUT", url, headers, body, monkeypatch)
+    header = ("x-amz-copy-source", copy_source(S3Object("src", source, version_id)))
+    request = Request(COPY, "a-bucket", key, None, (header, ("if-match", '"abc"')))
+    url, lines, body = preparers[None].template(COPY, "a-bucket").fill(request, signer())
+    headers = headers_of(lines)
+    assert headers["authorization"] == botocore_signature("PUT", url, headers, body)
 
 
 class _SentError(Exception):
@@ -275,6 +274,12 @@ def test_buckets_that_need_sessions_are_refused() -> None:
     """The request that botocore would send first is CreateSession, not ours."""
     with pytest.raises(CapabilityError, match="general purpose bucket"):
         preparers[None].template(TAGGING, "lake--usw2-az1--x-s3")
+
+
+def test_multi_region_access_points_are_refused() -> None:
+    """They need SigV4A, which botocore only does with another library."""
+    with pytest.raises(CapabilityError, match="SigV4A"):
+        preparers[None].template(TAGGING, "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap")
 
 
 def test_a_refreshed_token_is_used_at_once() -> None:

@@ -31,7 +31,9 @@ def publish(storage: MemoryStorage) -> Callable[..., Manifest]:
     """Publish with everything by default: ``publish(where=…, resume=…)``."""
 
     def call(where: str = "TRUE", *, inventory: str = PREFIX, job_id: str = "job", **more: Any) -> Manifest:
-        options = {name: more.pop(name) for name in ("resume", "now", "log", "batch_bytes") if name in more}
+        options = {
+            name: more.pop(name) for name in ("resume", "now", "log", "batch_bytes", "staging_dir") if name in more
+        }
         selection = Selection(inventory, where, **more)
         return publish_manifest(storage, JOBS, job_id, selection, **{"now": NOW, "threads": 2, **options})
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
+import hashlib
 import io
+import json
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -12,7 +15,7 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.testing.inventories import write_inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_s3batch.core.manifest import Manifest
     from airflow_s3batch.testing.storage import MemoryStorage
@@ -28,6 +31,26 @@ def deliver(storage: MemoryStorage, rows: Iterable[Mapping[str, Any]], *, days_a
     """Write a delivery of the inventory of bucket ``lake``; return the URL of its manifest.json."""
     created = NOW - dt.timedelta(days=days_ago)
     return S3Url.parse(write_inventory(storage, "s3://inventories/all", "lake", rows, created=created, **more))
+
+
+def deliver_text(storage: MemoryStorage, text: str, columns: Sequence[str] = ("bucket", "key")) -> tuple[S3Url, S3Url]:
+    """Write a delivery whose one CSV file is *text*; return the URLs of its manifest.json and of the file."""
+    url = deliver(storage, [{"key": "a"}], files=1, schema=columns)
+    manifest = json.loads(storage.files[url])
+    body = gzip.compress(text.encode())
+    (file,) = manifest["files"]
+    file |= {"size": len(body), "MD5checksum": hashlib.md5(body).hexdigest()}
+    data = S3Url(url.bucket, file["key"])
+    storage.write(data, body)
+    rewrite(storage, url, manifest)
+    return url, data
+
+
+def rewrite(storage: MemoryStorage, url: S3Url, manifest: Mapping[str, Any]) -> None:
+    """Write *manifest* to *url*, and its checksum beside it."""
+    body = json.dumps(manifest).encode()
+    storage.write(url, body)
+    storage.write(S3Url(url.bucket, url.key.replace(".json", ".checksum")), hashlib.md5(body).hexdigest().encode())
 
 
 def published_rows(storage: MemoryStorage, manifest: Manifest) -> Rows:

@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from deliveries import NOW, PREFIX, deliver, objects
+from deliveries import NOW, PREFIX, deliver, objects, rewrite
 
 from airflow_s3batch.core.errors import InventoryError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.inventory.delivery import Delivery, find_delivery, newest_delivery
+from airflow_s3batch.inventory.delivery import Delivery, configuration_of, find_delivery, newest_delivery
 
 if TYPE_CHECKING:
     from airflow_s3batch.testing.storage import MemoryStorage
@@ -45,15 +45,40 @@ def test_a_manifest_or_its_folder_can_be_named_directly(storage: MemoryStorage) 
     assert find(storage, str(older).removesuffix("manifest.json")).url == older
 
 
-@pytest.mark.parametrize("damage", ["missing", "wrong"])
-def test_an_incomplete_newest_delivery_is_passed_over(storage: MemoryStorage, damage: str) -> None:
+def test_an_incomplete_newest_delivery_is_passed_over(storage: MemoryStorage) -> None:
     older = deliver(storage, objects(3), days_ago=8)
-    checksum = checksum_of(deliver(storage, objects(3), days_ago=1))
-    if damage == "missing":
-        storage.delete(checksum)
-    else:
-        storage.write(checksum, b"0" * 32)
+    storage.delete(checksum_of(deliver(storage, objects(3), days_ago=1)))
     assert find(storage).url == older
+
+
+def test_a_damaged_newest_delivery_is_an_error_though_an_older_one_is_sound(storage: MemoryStorage) -> None:
+    """Objects are not worked on after an older list without anybody knowing."""
+    older = deliver(storage, objects(3), days_ago=8)
+    damaged = deliver(storage, objects(3), days_ago=1)
+    storage.write(checksum_of(damaged), b"0" * 32)
+    for look in (find_delivery, newest_delivery):
+        with pytest.raises(
+            InventoryError, match=rf"^{damaged}: its MD5 is .* the delivery is damaged\. Name another one"
+        ):
+            look(storage, S3Url.parse(PREFIX), now=NOW)
+    assert find(storage, str(older)).url == older
+    assert find(storage, as_of=NOW - dt.timedelta(days=2)).url == older
+
+
+@pytest.mark.parametrize(
+    "within", ["", "/", "/2026-11-21T12-00Z", "/2026-11-21T12-00Z/", "/2026-11-21T12-00Z/manifest.json"]
+)
+def test_a_delivery_belongs_to_its_configuration(within: str) -> None:
+    assert configuration_of(PREFIX + within) == PREFIX
+
+
+def test_a_manifest_that_lies_elsewhere_belongs_to_no_configuration() -> None:
+    assert configuration_of("s3://i/copies/manifest.json") == "s3://i/copies/manifest.json"
+
+
+def test_an_inventory_with_any_column_of_versions_lists_versions(storage: MemoryStorage) -> None:
+    for name in ("version_id", "is_latest", "is_delete_marker"):
+        assert find(storage, str(deliver(storage, objects(1), schema=("bucket", "key", name)))).is_versioned
 
 
 def test_a_direct_manifest_without_checksum_is_not_complete(storage: MemoryStorage) -> None:
@@ -116,16 +141,13 @@ def test_a_missing_manifest_is_one_sentence(storage: MemoryStorage) -> None:
     [
         ({"fileFormat": "Avro"}, "fileFormat is 'Avro'; this version reads CSV, ORC, Parquet"),
         ({"fileSchema": "Bucket, Size"}, "fileSchema has no 'Key'; it has 'Bucket, Size'"),
-        ({"files": [{"key": "x"}]}, r"not the manifest\.json of an S3 Inventory"),
+        ({"files": [{"MD5checksum": "0"}]}, r"not the manifest\.json of an S3 Inventory"),
+        ({"files": [{"key": "x", "size": 1}]}, r"^s3://.*manifest\.json: data file 'x' has no MD5checksum, so nobody"),
         ({"creationTimestamp": "soon"}, r"not the manifest\.json of an S3 Inventory"),
     ],
 )
 def test_a_manifest_of_another_kind_is_refused(storage: MemoryStorage, change: dict[str, object], message: str) -> None:
-    import hashlib
-
     url = deliver(storage, objects(3))
-    body = json.dumps(json.loads(storage.files[url]) | change).encode()
-    storage.write(url, body)
-    storage.write(checksum_of(url), hashlib.md5(body).hexdigest().encode())
+    rewrite(storage, url, json.loads(storage.files[url]) | change)
     with pytest.raises(InventoryError, match=message):
         find(storage)

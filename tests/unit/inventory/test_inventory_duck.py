@@ -72,3 +72,19 @@ def test_messages_are_one_line_with_keys_escaped() -> None:
         raise duckdb.ConversionException("Conversion Error: key\x1b[31m 'ü'\nLINE 1: …")
     assert str(caught.value) == r"s3://i/manifest.json: reading failed: Conversion Error: key\x1b[31m 'ü'"
     assert one_line(ValueError("a\u202eb")) == r"a\u202eb"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('"lake","a"\n', "Expected Number of Columns: 3 Found: 2"),
+        ('"lake","a\n"lake","b","5"\n', "Value with unterminated quote found."),
+    ],
+)
+def test_a_csv_fault_keeps_its_reason_and_its_file(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    columns = "{'a': 'VARCHAR', 'b': 'VARCHAR', 'c': 'VARCHAR'}"
+    with open_locked(tmp_path, threads=1) as connection, pytest.raises(duckdb.Error) as caught:
+        connection.execute(f"SELECT * FROM read_csv({quoted(str(path))}, columns = {columns}, auto_detect = false)")
+    assert one_line(caught.value) == f"Invalid Input Error: CSV Error on Line: 1; {reason}; file = {path}"

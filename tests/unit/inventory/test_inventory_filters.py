@@ -46,6 +46,8 @@ def check(connection: duckdb.DuckDBPyConnection) -> Check:
         "extract(year FROM last_modified_date) = 2026",
         "e_tag NOT LIKE '%-%' /* not multipart */",
         "checksum_algorithm = 'SOMETHING_NEW'",
+        "storage_class LIKE 'COLD_TIER_1'",
+        "list_contains(['a', 'b'], key) AND regexp_matches(key, '^a')",
     ],
 )
 def test_expressions_over_one_row_are_allowed(check: Check, where: str) -> None:
@@ -57,6 +59,9 @@ def test_expressions_over_one_row_are_allowed(check: Check, where: str) -> None:
     [
         ("key IN (SELECT key FROM read_text('/etc/passwd'))", "subquery"),
         ("EXISTS (SELECT 1)", "subquery"),
+        ("key = ANY(['a', 'b'])", r"ANY\(…\) \(for values that you know write IN \('a', 'b'\) or list_contains"),
+        ("[x FOR x IN ['a'] IF x = key] <> []", "list comprehension .* for lists list_contains"),
+        ("list_filter(['a'], lambda x: x = key) <> []", "lambda.* for patterns regexp_matches"),
         ("row_number() OVER () = 1", "window function"),
         ("count(*) > 1", "looks at many rows"),
         ("max(size) > 1", "looks at many rows"),
@@ -171,8 +176,20 @@ def test_a_value_that_never_occurs_is_an_error_that_names_the_one_that_is_meant(
         check(where)
     assert str(caught.value) == (
         "where: encryption_status is never 'NOT_ENCRYPTED'; did you mean 'NOT-SSE'? "
-        "Its values: SSE-S3, SSE-C, SSE-KMS, DSSE-KMS, NOT-SSE"
+        "Its values: SSE-S3, SSE-C, SSE-KMS, DSSE-KMS, NOT-SSE (write LIKE for a value of your own store)"
     )
+
+
+def test_an_extra_column_in_the_filter_is_told_to_be_one(check: Check) -> None:
+    with pytest.raises(ManifestError) as caught:
+        check("TEAM = 'a'", Team="split_part(key, '/', 1)")
+    assert str(caught.value) == "where: 'TEAM' is one of columns=; repeat its expression in where"
+    with pytest.raises(ManifestError, match=r"^columns: 'b': 'a' is one of columns=; repeat its expression in columns"):
+        check(a="key", b="upper(a)")
+
+
+def test_an_extra_column_may_have_the_name_of_an_inventory_column(check: Check) -> None:
+    check("size > 1", size="size")
 
 
 def test_an_empty_text_is_never_a_value_because_it_is_null(check: Check) -> None:

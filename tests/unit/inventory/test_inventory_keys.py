@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
 from typing import TYPE_CHECKING
 
 import pytest
-from deliveries import JOBS, NOW, PREFIX, deliver, published_rows
+from deliveries import JOBS, NOW, PREFIX, deliver, deliver_text, published_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_s3batch.core.errors import ManifestError
-from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.inventory.publish import publish_manifest
 from airflow_s3batch.inventory.selection import Selection
 from airflow_s3batch.testing.storage import MemoryStorage
@@ -76,16 +72,29 @@ def test_a_key_that_is_not_form_encoded_utf8_is_one_sentence(
     storage: MemoryStorage, publish: Callable[..., Manifest], field: str
 ) -> None:
     """Neither dropped nor guessed at: a wrong key would be another object."""
-    url = deliver(storage, [{"key": "a"}], files=1)
-    manifest = json.loads(storage.files[url])
-    body = gzip.compress(f'"lake","a"\n"lake","{field}"\n'.encode())
-    (file,) = manifest["files"]
-    file |= {"size": len(body), "MD5checksum": hashlib.md5(body).hexdigest()}
-    storage.write(S3Url(url.bucket, file["key"]), body)
-    text = json.dumps(manifest).encode()
-    storage.write(url, text)
-    storage.write(S3Url(url.bucket, url.key.replace(".json", ".checksum")), hashlib.md5(text).hexdigest().encode())
+    deliver_text(storage, f'"lake","a"\n"lake","{field}"\n')
     with pytest.raises(ManifestError) as caught:
         publish()
     assert field in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_key_in_a_csv_inventory_is_refused_and_its_row_named(
+    storage: MemoryStorage, publish: Callable[..., Manifest]
+) -> None:
+    """It would be the bucket itself."""
+    deliver_text(storage, '"lake","a","1"\n"lake","","5"\n', ("bucket", "key", "size"))
+    with pytest.raises(
+        ManifestError, match=r"a selected row has an empty key \(bucket lake, size 5\); add AND key <> ''"
+    ):
+        publish()
+    assert [row["key"] for row in published_rows(storage, publish("size < 5", job_id="others"))] == ["a"]
+    assert publish("TRUE AND key <> ''", job_id="with advice").rows == 1
+
+
+def test_an_empty_key_in_a_parquet_inventory_is_refused(
+    storage: MemoryStorage, publish: Callable[..., Manifest]
+) -> None:
+    deliver(storage, [{"key": "a"}, {"key": "", "size": 7}], file_format="Parquet")
+    with pytest.raises(ManifestError, match=r"an empty key \(bucket lake, size 7\)"):
+        publish()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
-from deliveries import JOBS, NOW, PREFIX, Rows, deliver, objects, published_rows
+from deliveries import JOBS, NOW, PREFIX, Rows, deliver, deliver_text, objects, published_rows
 
 from airflow_s3batch.core.errors import (
     AccessError,
@@ -25,6 +25,8 @@ from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest
 from airflow_s3batch.core.s3url import S3Url
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_s3batch.testing.storage import MemoryStorage
 
 FLAGSHIP = "encryption_status = 'NOT-SSE' AND is_latest AND NOT is_delete_marker"
@@ -80,6 +82,30 @@ def test_versions_get_the_literal_null_and_delete_markers_stay_out(
     ]
     found = published_rows(storage, publish(include_delete_markers=True, job_id="with-markers"))
     assert [(row["key"], row["size"], row["e_tag"]) for row in found][2] == ("b", None, None)
+
+
+@pytest.mark.parametrize("file_format", ["CSV", "Parquet", "ORC"])
+def test_nothing_is_made_up_about_versions_of_which_the_inventory_says_nothing(
+    storage: MemoryStorage, publish: Publish, file_format: str
+) -> None:
+    """Neither that each is the latest nor that none is a delete marker."""
+    rows: Rows = [{"key": "a", "version_id": "v2", "size": 1}, {"key": "a", "version_id": "v1", "size": None}]
+    url = deliver(storage, rows, file_format=file_format, files=1)
+    with pytest.raises(ManifestError) as caught:
+        publish()
+    assert str(caught.value) == (
+        f"{url}: it lists all versions but has no column 'is_delete_marker', so delete markers can't be left out. "
+        "Pass include_delete_markers=True if there are none, or if the filter leaves them out "
+        '(where="size IS NOT NULL": they have no size)'
+    )
+    for name in ("is_latest", "is_delete_marker"):
+        with pytest.raises(
+            ManifestError, match=f"has no column '{name}', and it can't be supplied to an inventory of all"
+        ):
+            publish(f"NOT {name}", include_delete_markers=True)
+    assert not job_files(storage)
+    found = published_rows(storage, publish("size IS NOT NULL", include_delete_markers=True))
+    assert [(row["key"], row["version_id"], row["is_latest"]) for row in found] == [("a", "v2", None)]
 
 
 @pytest.mark.parametrize("file_format", ["CSV", "Parquet", "ORC"])
@@ -190,6 +216,48 @@ def test_a_later_attempt_uses_the_pinned_delivery_though_there_is_a_newer_one(
     assert publish(job_id="another", max_age=dt.timedelta(days=3)).rows == 20
 
 
+@pytest.mark.parametrize("name", [str, lambda url: str(url).removesuffix("manifest.json"), lambda _url: PREFIX])
+def test_a_published_job_stays_with_its_delivery_though_another_of_the_inventory_is_named(
+    storage: MemoryStorage, publish: Publish, name: Callable[[S3Url], str]
+) -> None:
+    """As when a whole run is cleared, and its sensor finds a newer delivery."""
+    older = deliver(storage, objects(10), days_ago=2)
+    first = publish(inventory=str(older))
+    job = storage.files[JobLayout(JOBS / "job").job]
+    newer = deliver(storage, objects(20), days_ago=1)
+    assert publish(inventory=name(newer)) == first
+    assert storage.files[JobLayout(JOBS / "job").job] == job
+    assert publish(inventory=name(newer), resume=False).rows == 20
+
+
+def test_a_job_without_manifest_stays_with_its_delivery_too_and_says_so(
+    storage: MemoryStorage, publish: Publish
+) -> None:
+    older = deliver(storage, objects(10), days_ago=2)
+    with pytest.raises(SelectionError):
+        publish(inventory=str(older), max_objects=5)
+    newer = deliver(storage, objects(20), days_ago=1)
+    said = (
+        f"this job stays with the delivery that it was started with, {older}, though {newer} is asked for; "
+        "set resume=False to start a new job with that one"
+    )
+    for _ in range(2):
+        lines: list[str] = []
+        assert publish(inventory=str(newer), log=lines.append).rows == 10
+        assert said in lines
+    for same in (str(older), str(older).removesuffix("manifest.json"), PREFIX):
+        lines = []
+        publish(inventory=same, log=lines.append)
+        assert not [line for line in lines if "stays with" in line]
+
+
+def test_a_delivery_of_another_inventory_does_not_resume_the_job(storage: MemoryStorage, publish: Publish) -> None:
+    publish(inventory=str(deliver(storage, objects(10), days_ago=2)))
+    other = deliver(storage, objects(10), days_ago=1, config_id="weekly")
+    with pytest.raises(JobChangedError, match=r"inventory was .*daily.*, is .*weekly"):
+        publish(inventory=str(other))
+
+
 def test_a_pinned_delivery_that_is_gone_is_one_sentence(storage: MemoryStorage, publish: Publish) -> None:
     url = deliver(storage, objects(10), days_ago=2)
     publish()
@@ -207,7 +275,7 @@ def test_a_pinned_delivery_that_is_gone_is_one_sentence(storage: MemoryStorage, 
     [
         ({"where": "size > 1"}, 'where was "TRUE", is "size > 1"'),
         ({"columns": {"a": "1"}}, r'columns was \{\}, is \{"a": "1"\}'),
-        ({"inventory": PREFIX + "/"}, "inventory was "),
+        ({"inventory": PREFIX + "-2"}, "inventory was "),
         ({"include_delete_markers": True}, "include_delete_markers was false, is true"),
     ],
 )
@@ -326,8 +394,29 @@ def test_a_store_that_refuses_is_quoted_word_for_word(storage: MemoryStorage, pu
 
 def test_a_filter_that_fails_on_a_row_is_one_sentence(storage: MemoryStorage, publish: Publish) -> None:
     deliver(storage, objects(10))
-    with pytest.raises(ManifestError, match=r"manifest\.json: reading and filtering its rows failed: .*team0/object 0"):
+    with pytest.raises(
+        ManifestError, match=r"manifest\.json: reading and filtering its rows failed: .*team\d/object \d"
+    ):
         publish("CAST(key AS INTEGER) > 1")
+
+
+def test_a_conversion_that_fails_on_a_row_is_told_try_cast(storage: MemoryStorage, publish: Publish) -> None:
+    deliver(storage, [{"key": "5"}, {"key": "odd"}])
+    with pytest.raises(ManifestError, match=r"'odd' to INT32.*; where the SQL itself converts a value, TRY_CAST\("):
+        publish("key::INTEGER > 3")
+    assert publish("TRY_CAST(key AS INTEGER) > 3", job_id="advised").rows == 1
+
+
+def test_a_csv_row_of_another_width_names_the_data_file_and_the_schema(
+    storage: MemoryStorage, publish: Publish, tmp_path: Path
+) -> None:
+    url, data = deliver_text(storage, '"lake","a"\n', ("bucket", "key", "size"))
+    with pytest.raises(ManifestError) as caught:
+        publish(staging_dir=tmp_path)
+    assert str(caught.value) == (
+        f"{url}: reading and filtering its rows failed: Invalid Input Error: CSV Error on Line: 1; "
+        f"Expected Number of Columns: 3 Found: 2; file = {data}; fileSchema declares 3 columns: bucket, key, size"
+    )
 
 
 def test_a_foreign_job_json_is_not_overwritten(storage: MemoryStorage, publish: Publish) -> None:

@@ -28,9 +28,9 @@ DENIED = Outcome(403, "AccessDenied", "Access Denied")
 GONE = Outcome(404, "NoSuchKey", "The specified key does not exist.")
 
 
-def attempt_id(number: int, salt: int = 0) -> str:
+def attempt_id(number: int, salt: int = 0, *, started_ms: int = 0) -> str:
     """Return the id of the *number*-th attempt; *salt* tells apart two with the same number."""
-    return f"{number:04d}-{1_790_000_000_000 + number:013d}-{salt:06x}"
+    return f"{number:04d}-{1_790_000_000_000 + number + started_ms:013d}-{salt:06x}"
 
 
 def objects(number: int, *, bucket: str = "lake", version_id: str | None = None) -> list[S3Object]:
@@ -79,8 +79,19 @@ class Job:
         first = shard * self.shard_rows + row_range.first
         return self.rows[first : first + row_range.rows]
 
-    def start(self, shard: int = 0, attempt: int = 1, *, generation: int = 1) -> None:
-        self.storage.write(self.generation(generation).attempt(shard, attempt_id(attempt)), b"{}")
+    def start(
+        self,
+        shard: int = 0,
+        attempt: int = 1,
+        *,
+        generation: int = 1,
+        started_ms: int = 0,
+        policy: Mapping[str, object] | None = None,
+    ) -> None:
+        """Write what an attempt leaves when it starts, *started_ms* later than its number says."""
+        document = {} if policy is None else {"policy": policy}
+        url = self.generation(generation).attempt(shard, attempt_id(attempt, started_ms=started_ms))
+        self.storage.write(url, json.dumps(document).encode())
 
     def commit(
         self,

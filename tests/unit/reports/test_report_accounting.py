@@ -146,7 +146,7 @@ def test_manifest_without_rows_gives_an_empty_green_report() -> None:
 def test_job_without_manifest_is_an_error_that_says_so() -> None:
     job = Job(objects(1))
     job.storage.delete(job.layout.manifest)
-    with pytest.raises(ManifestError, match=r"manifest/manifest.json: there is no manifest, so nothing was done"):
+    with pytest.raises(ManifestError, match=r"manifest/manifest.json: there is no manifest, so there is nothing to"):
         build(job)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from datetime import UTC, datetime
 
 import pytest
 from report_jobs import DENIED, GONE, JOB, OK, OPERATION, TASK, Job, objects
 
-from airflow_s3batch.core.errors import ArgumentError, ManifestError
+from airflow_s3batch.core.errors import ArgumentError, JobDamagedError, ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.reports import JobSummary, build_report
@@ -118,9 +119,58 @@ def test_run_is_green_only_if_no_more_failed_than_allowed(
     assert build(job, **arguments).is_green is is_green
 
 
-def test_negative_allowance_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="allowed_failures=-1"):
-        build(worked_on(objects(1), {}), allowed_failures=-1)
+@pytest.mark.parametrize("before", [0, 5])
+def test_newest_attempt_says_what_is_allowed(before: int) -> None:
+    """The policy may be edited between two attempts, whatever the first one wrote into operation.json."""
+    now = 5 - before
+    job = Job(objects(20), shard_rows=10, range_rows=10)
+    job.open(policy={"tolerate": [], "allowed_failures": before})
+    for shard in (0, 1):
+        job.start(shard, 1, policy={"tolerate": [], "allowed_failures": before})
+        job.commit({n: DENIED if n == 0 else OK for n in range(10)}, shard=shard)
+    assert build(job).is_green is (before == 5)
+    job.start(1, 1, started_ms=90, policy={"tolerate": ["AccessDenied"], "allowed_failures": now})
+    summary = build(job)
+    assert (summary.allowed_failures, summary.tolerate) == (now, ("AccessDenied",))
+    job.start(0, 2, started_ms=95, policy={"tolerate": [], "allowed_failures": now})
+    summary = build(job)
+    assert (summary.allowed_failures, summary.tolerate, summary.is_green) == (now, (), now == 5)
+
+
+def test_newest_attempt_is_the_last_to_start_whatever_its_try_number() -> None:
+    """Shards are retried independently."""
+    job = Job(objects(4), shard_rows=2)
+    job.open()
+    job.commit_all()
+    job.start(0, 7, policy={"allowed_failures": 7})
+    job.start(1, 2, started_ms=1_000, policy={"allowed_failures": 2})
+    assert build(job).allowed_failures == 2
+
+
+def test_only_the_newest_attempt_is_read() -> None:
+    """A job has thousands of attempts; reading them all would be slow."""
+    job = worked_on(objects(3), {})
+    for attempt in range(1, 6):
+        job.start(0, attempt, policy={"allowed_failures": attempt})
+    read: list[str] = []
+    job.storage.before = lambda verb, url: read.append(url.key) if verb == "read" else None
+    assert build(job).allowed_failures == 5
+    assert len([key for key in read if "/attempt-" in key]) == 1
+
+
+def test_damaged_start_of_an_attempt_is_an_error_that_names_it() -> None:
+    job = worked_on(objects(3), {})
+    job.start()
+    (url,) = (url for url in job.storage.files if "/attempt-" in url.key)
+    job.storage.files[url] = b"{"
+    with pytest.raises(JobDamagedError, match=re.escape(str(url))):
+        build(job)
+
+
+@pytest.mark.parametrize("wrong", [-1, math.nan])
+def test_allowance_that_is_no_number_of_objects_is_refused(wrong: float) -> None:
+    with pytest.raises(ArgumentError, match=f"allowed_failures={wrong}"):
+        build(worked_on(objects(1), {}), allowed_failures=wrong)
 
 
 def test_sentence_says_what_how_many_the_first_and_the_next_step() -> None:
@@ -129,7 +179,8 @@ def test_sentence_says_what_how_many_the_first_and_the_next_step() -> None:
         "put_object_tagging: 3 of 1,200 objects failed (AccessDenied 2, NoSuchKey 1). "
         "First: s3://lake/a/0005.csv (AccessDenied).\n"
         f"The failed objects are listed in {REPORT}/failed.csv; "
-        "fix the cause and clear the failed tasks to run only these again."
+        f"fix the cause and clear task {TASK} (its instances may be green, as their failures add up) "
+        "to run only these again."
     )
 
 
@@ -221,6 +272,23 @@ def test_a_report_on_another_operation_is_not_replaced() -> None:
     with pytest.raises(ManifestError, match=r"'another\.run'.*manifest task of its own"):
         build_report(job.storage, JOB, "another.run", now=NOW)
     assert job.storage.files == before
+
+
+def test_a_report_on_a_task_that_never_started_is_replaced() -> None:
+    """Its id was misspelt; it is evidence of nothing."""
+    job = worked_on(objects(3), {})
+    misspelt = build_report(job.storage, JOB, "quarantine.rnu", now=NOW)
+    assert misspelt.not_attempted == 3
+    assert build(job).succeeded == 3
+    assert json.loads(job.storage.files[REPORT / "summary.json"])["task_id"] == TASK
+
+
+def test_a_summary_of_no_manifest_is_red_and_has_every_name_of_a_report() -> None:
+    """Notifiers' templates work with either."""
+    summary = JobSummary.of_no_manifest(TASK, "there is no manifest")
+    assert (summary.is_green, summary.sentence(), summary.objects) == (False, "there is no manifest", 0)
+    assert summary.to_json().keys() == build(worked_on(objects(1), {})).to_json().keys()
+    assert json.dumps(summary.to_json())
 
 
 def test_a_refused_shard_makes_the_report_red() -> None:
