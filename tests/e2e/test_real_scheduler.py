@@ -20,7 +20,7 @@ UNTOUCHED = {"state": "not touched again"}
 
 
 def test_an_edited_operation_is_not_resumed(new_job: NewJob) -> None:
-    """A job runs to its end; cleared after the operation was edited, it stops with a sentence."""
+    """A job runs to its end; cleared after the operation was edited, it stops with a sentence, and the run is red."""
     job = new_job("edited_job", objects=300, objects_per_shard=100)
     job.start()
     assert job.end(), job.states()
@@ -32,8 +32,9 @@ def test_an_edited_operation_is_not_resumed(new_job: NewJob) -> None:
 
     job.write_dag(tag="edited")
     assert job.clear(task_ids=["job.run"], only_failed=False) == 4
-    job.end()
+    assert not job.end(), job.states()
     assert job.states()["job.run"] == ["failed"] * 3
+    assert "the operation was edited since" in job.log("job.report", 2)
     for index in range(3):
         log = job.log("job.run", 2, index)
         assert "the operation was edited since this job began" in log
@@ -64,6 +65,26 @@ def test_a_killed_task_is_finished_by_its_retry_without_touching_a_committed_obj
     report = job.report()
     assert sorted(report["key"]) == sorted(job.keys)
     assert set(report["task_status"]) == {"succeeded"}
+
+
+def test_a_terminated_task_commits_what_it_has_done_and_is_retried(new_job: NewJob) -> None:
+    """SIGTERM, as of a worker that drains: an orderly end within Airflow's five seconds, then the rest."""
+    job = new_job("terminated_job", objects=3_000, objects_per_shard=1_500, max_concurrency=1)
+    job.start()
+    job.wait_for(lambda: job.files(".commit.json", within="shard-00000"), "a committed range of the first shard")
+    (announced,) = job.files(".json", within="shard-00000/attempt-")
+    os.kill(job.json(announced)["pid"], signal.SIGTERM)
+    job.wait_for(lambda: job.files(".json", within="shard-00000/summary-0001"), "the attempt's own last word")
+    (summary,) = job.files(".json", within="shard-00000/summary-0001")
+    told = job.json(summary)
+    assert told["stopped"] == "the task was asked to stop"
+    done = [key for name in job.files(".commit.json", within="shard-00000") for key in job.succeeded_in(job.json(name))]
+    assert told["tally"]["succeeded"] == len(done) < 1_500
+
+    assert job.end(), job.states()
+    assert f"{1_500 - len(done):,} of 1,500 objects to do" in job.log("job.run", 2, 0)
+    assert all(tags == DONE for tags in job.tags().values())
+    assert sorted(job.report()["key"]) == sorted(job.keys)
 
 
 def test_clearing_failed_tasks_runs_only_the_failed_objects_and_then_the_job_is_green(new_job: NewJob) -> None:
