@@ -19,6 +19,14 @@ NewJob = Callable[..., "RealJob"]
 UNTOUCHED = {"state": "not touched again"}
 
 
+def start_and_signal(job: RealJob, number: signal.Signals) -> None:
+    """Start the job and send a signal to the process of its first shard, as soon as that has committed something."""
+    job.start()
+    job.wait_for(lambda: job.files(".commit.json", within="shard-00000"), "a committed range of the first shard")
+    (announced,) = job.files(".json", within="shard-00000/attempt-")
+    os.kill(job.json(announced)["pid"], number)
+
+
 def test_an_edited_operation_is_not_resumed(new_job: NewJob) -> None:
     """A job runs to its end; cleared after the operation was edited, it stops with a sentence, and the run is red."""
     job = new_job("edited_job", objects=300, objects_per_shard=100)
@@ -45,10 +53,7 @@ def test_an_edited_operation_is_not_resumed(new_job: NewJob) -> None:
 def test_a_killed_task_is_finished_by_its_retry_without_touching_a_committed_object_again(new_job: NewJob) -> None:
     """SIGKILL in mid-shard: Airflow retries, and what was committed before stays as somebody else has left it."""
     job = new_job("killed_job", objects=3_000, objects_per_shard=1_500, max_concurrency=1)
-    job.start()
-    job.wait_for(lambda: job.files(".commit.json", within="shard-00000"), "a committed range of the first shard")
-    (announced,) = job.files(".json", within="shard-00000/attempt-")
-    os.kill(job.json(announced)["pid"], signal.SIGKILL)
+    start_and_signal(job, signal.SIGKILL)
     job.wait_for(lambda: job.states()["job.run"][0] == "up_for_retry", "Airflow to see that the task is dead")
 
     commits = [job.json(key) for key in job.files(".commit.json", within="shard-00000")]
@@ -70,10 +75,7 @@ def test_a_killed_task_is_finished_by_its_retry_without_touching_a_committed_obj
 def test_a_terminated_task_commits_what_it_has_done_and_is_retried(new_job: NewJob) -> None:
     """SIGTERM, as of a worker that drains: an orderly end within Airflow's five seconds, then the rest."""
     job = new_job("terminated_job", objects=3_000, objects_per_shard=1_500, max_concurrency=1)
-    job.start()
-    job.wait_for(lambda: job.files(".commit.json", within="shard-00000"), "a committed range of the first shard")
-    (announced,) = job.files(".json", within="shard-00000/attempt-")
-    os.kill(job.json(announced)["pid"], signal.SIGTERM)
+    start_and_signal(job, signal.SIGTERM)
     job.wait_for(lambda: job.files(".json", within="shard-00000/summary-0001"), "the attempt's own last word")
     (summary,) = job.files(".json", within="shard-00000/summary-0001")
     told = job.json(summary)
