@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -336,3 +337,43 @@ def test_a_rewrite_of_the_current_version_makes_a_new_one(store: Store, versions
     assert head["ServerSideEncryption"] == "AES256"
     assert head["VersionId"] != versions[2].version_id
     assert bodies(store, versions) == [b"null", b"one", b"two"]
+
+
+@pytest.fixture
+def locked(store: Store, bucket: BucketFactory) -> S3Object:
+    """An object under GOVERNANCE retention and a legal hold, with its version."""
+    made, client = bucket(store.server, ObjectLockEnabledForBucket=True), client_of(store.server)
+    until = datetime.now(UTC) + timedelta(days=1)
+    reply = client.put_object(
+        Bucket=made,
+        Key="held",
+        Body=b"evidence",
+        ObjectLockMode="GOVERNANCE",
+        ObjectLockRetainUntilDate=until,
+        ObjectLockLegalHoldStatus="ON",
+    )
+    return S3Object(made, "held", reply["VersionId"], 8, reply["ETag"].strip('"'), is_latest=True)
+
+
+def test_a_locked_version_is_deleted_only_with_the_bypass_and_without_a_hold(store: Store, locked: S3Object) -> None:
+    """A legal hold can't be bypassed, a GOVERNANCE retention only by name."""
+    bypass = DeleteObject(bypass_governance_retention=True)
+    for operation in (DeleteObject(), bypass):
+        assert set(failures_of(store.server, [locked], operation).values()) == {"AccessDenied"}
+    client_of(store.server).put_object_legal_hold(Bucket=locked.bucket, Key="held", LegalHold={"Status": "OFF"})
+    assert set(failures_of(store.server, [locked], DeleteObject()).values()) == {"AccessDenied"}
+    assert bodies(store, [locked]) == [b"evidence"]
+    assert failures_of(store.server, [locked], bypass) == {}
+    assert bodies(store, [locked]) == [None]
+
+
+def test_a_rewrite_keeps_retention_and_hold(store: Store, locked: S3Object) -> None:
+    """The new version is as locked as the old one."""
+    client = client_of(store.server)
+    lock = ("ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus")
+    before = client.head_object(Bucket=locked.bucket, Key="held")
+    assert failures_of(store.server, [locked], store.rewrite()) == {}
+    after = client.head_object(Bucket=locked.bucket, Key="held")
+    assert after["VersionId"] != before["VersionId"]
+    assert after["ServerSideEncryption"] == "AES256"
+    assert {field: after.get(field) for field in lock} == {field: before[field] for field in lock}
