@@ -79,6 +79,7 @@ class Executor:
         self._buckets: set[str] = set()
         self._held: Exchange | None = None
         self._batches = 0
+        self._has_wondered = False
 
     def __enter__(self) -> Self:
         return self
@@ -196,8 +197,9 @@ class Executor:
         exchange.steps.close()
         if not exchange.works:
             raise error
-        if not isinstance(error, ArgumentError):
-            log.warning("an object failed in a way that nobody thought of", exc_info=error)
+        if not isinstance(error, ArgumentError) and not self._has_wondered:
+            self._has_wondered = True  # the report has every such object; the log needs the place in the code once
+            log.warning("an object failed in a way that nobody thought of, the first of this kind", exc_info=error)
         outcome = Outcome(0, REQUEST_IMPOSSIBLE, f"{type(error).__name__}: {error}"[:500])
         settle(exchange, [outcome] * len(exchange.works))
 

@@ -47,7 +47,11 @@ def open_generation(
     if not numbers:
         return _opened(storage, task.generation(1), operation, policy, mark, opened)
     newest = task.generation(max(numbers))
-    known = _read(storage, newest)
+    known = operation_document(storage, newest)
+    if known is None:
+        raise JobDamagedError(
+            f"{newest.operation}: missing; restore it: without it nobody can tell what was done to the objects"
+        )
     if resume:
         if known["fingerprint"] != mark:
             note = {"asked_for": operation.to_json(), "refused": opened}
@@ -80,17 +84,23 @@ def _opened(
     return generation
 
 
-def _read(storage: Storage, generation: GenerationLayout) -> dict[str, Any]:
+def operation_document(storage: Storage, generation: GenerationLayout) -> dict[str, Any] | None:
+    """
+    Return ``operation``, ``fingerprint`` and ``policy`` of a generation, ``None`` if it has no ``operation.json``.
+
+    Raises:
+        JobDamagedError: the file is not one of ours.
+    """
     body = storage.read(generation.operation)
     if body is None:
-        raise JobDamagedError(f"{generation.operation}: missing; restore it, or start over with resume=False")
+        return None
     try:
         document: dict[str, Any] = json.loads(body)
         if document["format"] != FORMAT:
             raise JobDamagedError(
                 f"{generation.operation}: format is {document['format']!r}; this version reads {FORMAT!r}"
             )
-        return {"fingerprint": document["fingerprint"], "operation": document["operation"]}
+        return {name: document[name] for name in ("operation", "fingerprint", "policy")}
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{generation.operation}: not an operation of this package ({error!r})") from None
 

@@ -28,7 +28,8 @@ from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.preflight import capabilities_for, verdict_from_json, verdict_to_json
 from airflow_s3batch.engine.progress import Progress
 from airflow_s3batch.engine.recorder import Recorder
-from airflow_s3batch.engine.shard_reader import ShardReader, fetch_shard
+from airflow_s3batch.engine.shard_file import fetch_shard
+from airflow_s3batch.engine.shard_reader import ShardReader
 from airflow_s3batch.engine.shard_state import ShardState, shard_state
 from airflow_s3batch.engine.shard_verdict import judge_shard
 from airflow_s3batch.engine.storage import Storage
@@ -140,7 +141,7 @@ class _ShardRun:
             tempfile.TemporaryDirectory(prefix="s3batch-") as folder,
             Executor(self.access, self.policy) as executor,
         ):
-            path = fetch_shard(self.storage, self.manifest, self.shard, Path(folder))
+            path = fetch_shard(self.storage, self.manifest.job_url.bucket, self.shard, Path(folder))
             reader = ShardReader(path, self.manifest.columns, self.manifest.range_rows)
             capabilities = self._capabilities(executor, generation, reader)
             self._announce(generation, state)

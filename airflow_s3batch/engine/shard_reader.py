@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet as pq
 
-from airflow_s3batch.core.errors import JobDamagedError
-from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, ShardFile
+from airflow_s3batch.core.manifest import FIXED_COLUMNS
 from airflow_s3batch.core.objects import NO_COLUMNS, S3Object
-from airflow_s3batch.core.s3url import S3Url
-
-if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
 
 _BATCH_ROWS = 2_000
-
-
-def fetch_shard(storage: Storage, manifest: Manifest, shard: ShardFile, folder: Path) -> Path:
-    """
-    Fetch the shard's file into the local *folder* and return its path.
-
-    Raises:
-        JobDamagedError: it is not the file that was published.
-    """
-    url = S3Url(manifest.job_url.bucket, shard.key)
-    path = folder / f"shard-{shard.index:05d}.parquet"
-    storage.download(url, path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != shard.sha256:
-        raise JobDamagedError(f"{url}: altered since it was published: SHA-256 is {digest}, was {shard.sha256}")
-    return path
 
 
 class ShardReader:

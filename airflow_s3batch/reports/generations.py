@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.engine.generation import operation_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from airflow_s3batch.core.layout import OperationLayout
     from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.storage import Storage
-
-OPERATION_FORMAT = "airflow-s3batch-operation/1"
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ def find_run(storage: Storage, task: OperationLayout) -> OperationRun:
     for number in _numbers(storage, task.url, r"g(\d{4,})")[::-1]:
         generation = task.generation(number)
         shards = _numbers(storage, generation.url, r"shard-(\d{5,})")
-        document = _operation_document(storage, generation.operation)
+        document = operation_document(storage, generation)
         if document is None:
             if shards:
                 raise JobDamagedError(f"{generation.operation}: missing, although shards were worked on beside it")
@@ -72,16 +70,3 @@ def find_run(storage: Storage, task: OperationLayout) -> OperationRun:
 def _numbers(storage: Storage, folder: S3Url, pattern: str) -> list[int]:
     matches = (re.fullmatch(pattern, name) for name in storage.folders(folder))
     return sorted(int(match[1]) for match in matches if match)
-
-
-def _operation_document(storage: Storage, url: S3Url) -> Mapping[str, Any] | None:
-    body = storage.read(url)
-    if body is None:
-        return None
-    try:
-        document: Mapping[str, Any] = json.loads(body)
-        if document["format"] != OPERATION_FORMAT:
-            raise JobDamagedError(f"{url}: format is {document['format']!r}; this version reads {OPERATION_FORMAT!r}")
-        return {name: document[name] for name in ("operation", "fingerprint", "policy")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise JobDamagedError(f"{url}: not an operation of this package ({error!r})") from None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_s3batch.core.commits import Spans, ordinals_in
-from airflow_s3batch.core.errors import JobDamagedError
-from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.shard_file import fetch_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +37,10 @@ class ShardRows:
     def __init__(self, storage: Storage, bucket: str, shard: ShardFile, folder: Path) -> None:
         """*bucket* is the job's."""
         self._storage = storage
-        self._url = S3Url(bucket, shard.key)
+        self._bucket = bucket
         self._shard = shard
-        self._path = folder / f"shard-{shard.index:05d}.parquet"
+        self._folder = folder
+        self._path: Path | None = None
         self._lock = threading.Lock()
 
     def rows(self, row_range: RowRange, ordinals: Spans) -> Iterator[ManifestRow]:
@@ -51,7 +50,6 @@ class ShardRows:
         Raises:
             JobDamagedError: the shard file is not the one that was published.
         """
-        self._fetch()
         first, end = ordinals[0][0], ordinals[-1][1]
         wanted = set(ordinals_in(ordinals))
         for ordinal, row in enumerate(self._between(row_range.first + first, row_range.first + end), start=first):
@@ -60,24 +58,19 @@ class ShardRows:
 
     def close(self) -> None:
         """Remove the local file."""
-        self._path.unlink(missing_ok=True)
+        if self._path:
+            self._path.unlink(missing_ok=True)
 
-    def _fetch(self) -> None:
+    def _fetched(self) -> Path:
         with self._lock:
-            if self._path.exists():
-                return
-            incoming = self._path.with_suffix(".incoming")
-            self._storage.download(self._url, incoming)
-            with incoming.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if digest != self._shard.sha256:
-                raise JobDamagedError(f"{self._url}: altered since it was published: SHA-256 is {digest}")
-            incoming.rename(self._path)
+            if self._path is None:
+                self._path = fetch_shard(self._storage, self._bucket, self._shard, self._folder)
+            return self._path
 
     def _between(self, first: int, end: int) -> Iterator[ManifestRow]:
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(self._path) as file:
+        with pq.ParquetFile(self._fetched()) as file:
             offset = 0
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows

@@ -74,3 +74,8 @@ def objects(number: int, **more: Any) -> Rows:
         }
         for n in range(number)
     ]
+
+
+def job_files(storage: MemoryStorage) -> dict[S3Url, bytes]:
+    """Return the files below the jobs' bucket."""
+    return {url: body for url, body in storage.files.items() if url.bucket == JOBS.bucket}
