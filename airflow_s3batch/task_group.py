@@ -43,9 +43,11 @@ def s3_batch_job(
     max_shards: int = 200,
     tolerate: Collection[str] = tuple(sorted(VANISHED)),
     failure_threshold: float = 0.5,
+    keep_going: bool = False,
     allowed_failures: float = 0,
     notifications: Sequence[Any] = (),
     max_concurrency: int = 128,
+    max_requests_per_s: float | None = None,
     request_timeout_s: float = 60.0,
     max_attempts: int = 8,
     replay_unsafe: bool = False,
@@ -68,10 +70,10 @@ def s3_batch_job(
     *group_id* names the task group; the tasks are ``<group_id>.manifest`` and so on. *engine* is ``"worker"``: Airflow
     workers send the requests. *resume* ``False`` makes each attempt start over instead of keeping what earlier ones
     have done. *job_aws_conn_id* is the connection for the inventory and the job's files, if they lie in another store
-    than the objects. *pool* and *max_active_tis_per_dagrun* bound how many mapped tasks run at the same time.
-    *default_args* are for all three tasks. *unknown* takes names that don't exist, to tell them with the other
-    mistakes. The rest goes to the operators, which document it: `InventoryToManifestOperator`,
-    `BatchOperationOperator`, `BatchReportOperator`.
+    than the objects. *pool* and *max_active_tis_per_dagrun* bound how many mapped tasks run at the same time;
+    *max_requests_per_s* holds for all of them together. *default_args* are for all three tasks. *unknown* takes names
+    that don't exist, to tell them with the other mistakes. The rest goes to the operators, which document it:
+    `InventoryToManifestOperator`, `BatchOperationOperator`, `BatchReportOperator`.
 
     Raises:
         ArgumentError: lists all that is wrong; also inside a mapped task group, where Airflow can't map ``run``.
@@ -92,8 +94,10 @@ def s3_batch_job(
     policy: dict[str, Any] = {
         "tolerate": tolerate,
         "failure_threshold": failure_threshold,
+        "keep_going": keep_going,
         "allowed_failures": allowed_failures,
         "max_concurrency": max_concurrency,
+        "max_requests_per_s": max_requests_per_s,
         "request_timeout_s": request_timeout_s,
         "max_attempts": max_attempts,
         "replay_unsafe": replay_unsafe,

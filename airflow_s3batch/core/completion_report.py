@@ -11,6 +11,7 @@ Source:
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import re
@@ -51,10 +52,14 @@ class ReportRow(NamedTuple):
 
 def format_row(bucket: str, encoded_key: str, version_id: str | None, outcome: Outcome) -> str:
     """Return one CSV line, line feed included, in the order in which AWS writes the columns."""
-    fields = f"{_field(bucket)},{encoded_key},{_field(version_id or '')}"
-    if not outcome.error_code:
-        return f"{fields},{SUCCEEDED},{outcome.http_status},,{_field(outcome.message)}\n"
-    return f"{fields},{FAILED},{outcome.http_status},{_field(outcome.error_code)},{_field(outcome.message)}\n"
+    object_fields = f"{_field(bucket)},{encoded_key},{_field(version_id) if version_id else ''}"
+    return f"{object_fields},{_outcome_fields(*outcome)}\n"
+
+
+@functools.lru_cache(128)
+def _outcome_fields(http_status: int, error_code: str, message: str) -> str:
+    status = FAILED if error_code else SUCCEEDED
+    return f"{status},{http_status},{_field(error_code)},{_field(message)}"
 
 
 def _field(text: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote_plus
+import functools
+import re
+from urllib.parse import unquote_plus
 
 from airflow_s3batch.core.errors import ManifestError
+
+_QUOTED = re.compile("[^A-Za-z0-9_.~/-]").sub
 
 
 def encode_key(key: str) -> str:
@@ -14,7 +18,16 @@ def encode_key(key: str) -> str:
     Source:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/specify-batchjob-manifest.html
     """
-    return quote(key, safe="/")
+    return _QUOTED(_percent, key)
+
+
+def _percent(found: re.Match[str]) -> str:
+    return _percent_encoded(found[0])
+
+
+@functools.lru_cache(512)
+def _percent_encoded(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())
 
 
 def decode_key(text: str) -> str:

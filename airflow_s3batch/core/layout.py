@@ -75,6 +75,15 @@ class GenerationLayout(NamedTuple):
         """Folder of the preflight's scratch objects."""
         return self.url / "scratch"
 
+    @property
+    def pulses(self) -> S3Url:
+        """Folder of what running attempts tell one another: advice, never evidence."""
+        return self.url / "pulse"
+
+    def pulse(self, shard: int, attempt: str, done: int, failed: int, state: str) -> S3Url:
+        """Written anew every few seconds while an attempt works; *state* is ``runs`` or ``ended``."""
+        return self.pulses / f"shard-{shard:05d}_{attempt}_{done}_{failed}_{state}"
+
     def shard(self, index: int) -> S3Url:
         """Folder of one shard: attempts, result parts, commits."""
         return self.url / f"shard-{index:05d}"
@@ -86,6 +95,10 @@ class GenerationLayout(NamedTuple):
     def part(self, shard: int, range_index: int, attempt: str, status: str) -> S3Url:
         """Rows of one status, completion-report form; *status* is ``succeeded`` or ``failed``."""
         return self.shard(shard) / f"range-{range_index:06d}-{attempt}.{status}.csv"
+
+    def claim(self, shard: int, range_index: int, attempt: str) -> S3Url:
+        """Written before a range is begun, where the operation forbids a replay."""
+        return self.shard(shard) / f"range-{range_index:06d}-{attempt}.claim.json"
 
     def commit(self, shard: int, range_index: int, attempt: str) -> S3Url:
         """Written after the parts of a range; names them with their checksums."""

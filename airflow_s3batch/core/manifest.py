@@ -128,6 +128,17 @@ class Manifest:
             raise JobDamagedError(f"{place}: shard indexes are not 0..{len(manifest.shards) - 1}")
         return manifest
 
+    def of(self, job_url: S3Url) -> Manifest:
+        """
+        Return this manifest, which was found in the folder of the job at *job_url*.
+
+        Raises:
+            JobDamagedError: it is another job's, and about other objects.
+        """
+        if (self.job_url / "") != (job_url / ""):
+            raise JobDamagedError(f"{job_url / 'manifest/manifest.json'}: this is the manifest of {self.job_url}")
+        return self
+
 
 class ShardRef(NamedTuple):
     """What one mapped task instance is given through XCom (at most about 150 bytes): where, which, how many."""

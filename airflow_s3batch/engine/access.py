@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,12 +42,24 @@ class S3Access:
             config=self.config,
         )
 
+    def patient_for(self, connect_timeout_s: float, request_timeout_s: float) -> S3Access:
+        """Return the same access, with boto3 clients that wait no longer; the user's own botocore settings win."""
+        limits = Config(
+            connect_timeout=connect_timeout_s, read_timeout=request_timeout_s, retries={"total_max_attempts": 3}
+        )
+        return replace(self, config=limits.merge(self.config) if self.config else limits)
+
     @property
     def endpoint(self) -> str:
         """The URL that requests go to, before bucket and region are known."""
-        return str(self.client().meta.endpoint_url)
+        return _endpoint(self)
 
     @property
     def is_aws(self) -> bool:
         """Whether the endpoint is known to be AWS; anything else is probed before it is trusted."""
         return (urlsplit(self.endpoint).hostname or "").endswith(AWS_DOMAINS)
+
+
+@functools.lru_cache(8)
+def _endpoint(access: S3Access) -> str:
+    return str(access.client().meta.endpoint_url)  # making a client takes a tenth of a second

@@ -7,7 +7,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
 
-from airflow_s3batch.core.verdicts import Verdict, transport_failure, verdict_for
+from airflow_s3batch.core.verdicts import Verdict, code_of_status, transport_failure, verdict_for
 from airflow_s3batch.engine.transport import Answer
 from airflow_s3batch.operations.requests import Response
 
@@ -18,19 +18,8 @@ RESULTS_IN_200 = {
 }
 """APIs that answer 200 at once and tell of a failure in the body: only this element in it means success."""
 
-_STATUS_CODES = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "AccessDenied",
-    404: "NoSuchKey",
-    405: "MethodNotAllowed",
-    409: "Conflict",
-    412: "PreconditionFailed",
-    500: "InternalError",
-    501: "NotImplemented",
-    503: "ServiceUnavailable",
-}
 _MESSAGE_CHARACTERS = 500
+_IS_ERROR = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error[\s>]").match
 _CODE = re.compile(r"[\w.:-]{1,100}", re.ASCII).fullmatch
 
 
@@ -45,11 +34,11 @@ def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Ver
         return Response(0, {}, b"", code, _one_line(answer.curl_message) or code, is_retried), verdict
     status, body = answer.status, answer.body
     is_ok = 200 <= status < 300
-    if is_ok and RESULTS_IN_200.get(api, b"") in body:
+    if is_ok and RESULTS_IN_200.get(api, b"") in body and not (_IS_ERROR(body) and api != "GetObject"):
         return Response(status, answer.headers, body, "", "", is_retried), None
     code = _element(body, b"Code")
     if not _CODE(code):
-        code = "InternalError" if is_ok else _STATUS_CODES.get(status, f"Http{status}")
+        code = "InternalError" if is_ok else code_of_status(status)
     message = _element(body, b"Message") or f"HTTP {status} without an explanation"
     if request_id := _element(body, b"RequestId"):
         message = f"{message} (RequestId {request_id})"

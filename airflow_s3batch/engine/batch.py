@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.objects import S3Object
@@ -17,6 +17,7 @@ from airflow_s3batch.engine.exchange import Work
 from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.preflight import capabilities_for
+from airflow_s3batch.engine.refusals import Refusals
 from airflow_s3batch.engine.threshold import Threshold
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.requests import RunContext
@@ -37,6 +38,8 @@ def run_batch(
     botocore_config: Config | None = None,
     policy: Policy | None = None,
     max_concurrency: int | None = None,
+    max_requests_per_s: float | None = None,
+    keep_going: bool | None = None,
     scratch_url: str | None = None,
     on_outcome: Callable[[S3Object, Outcome], None] | None = None,
 ) -> Summary:
@@ -44,10 +47,10 @@ def run_batch(
     Run *operation* on each of *objects* and return the counts. Nothing is recorded, so nothing can be resumed.
 
     *session*, *endpoint_url*, *region_name*, *verify* and *botocore_config* say which store, as boto3 takes them.
-    *objects* is any iterable, read as needed and never held as a whole; *policy* holds the limits. *max_concurrency*,
-    the requests in flight, overrides the policy's. *scratch_url* is where the preflight may write and delete, on the
-    same store (by default a scratch prefix in the first object's bucket; AWS is not probed). *on_outcome* is called
-    once per object, in order of completion; what it raises ends the run.
+    *objects* is any iterable, read as needed and never held as a whole; *policy* holds the limits, *max_concurrency*
+    (requests in flight), *max_requests_per_s* and *keep_going* override those. *scratch_url* is where the preflight may
+    write and delete, on the same store (by default a scratch prefix in the first object's bucket; AWS is not probed).
+    *on_outcome* is called once per object, in order of completion; what it raises ends the run.
 
     Raises:
         CapabilityError: the store does not do what the operation needs; no object was touched.
@@ -55,9 +58,12 @@ def run_batch(
         InfrastructureError: nothing succeeded for ``policy.give_up_s``.
     """
     access = S3Access(session, endpoint_url, region_name, verify, botocore_config)
-    chosen = policy or Policy()
-    if max_concurrency is not None:
-        chosen = replace(chosen, max_concurrency=max_concurrency)
+    given: dict[str, Any] = {
+        "max_concurrency": max_concurrency,
+        "max_requests_per_s": max_requests_per_s,
+        "keep_going": keep_going,
+    }
+    chosen = replace(policy or Policy(), **{name: value for name, value in given.items() if value is not None})
     operation.validate()
     source = iter(objects)
     first = next(source, None)
@@ -66,10 +72,13 @@ def run_batch(
     started = time.monotonic()
     tally = Tally()
     threshold = Threshold(chosen)
+    refusals = Refusals(operation, chosen, None)
 
     def settle(work: Work, outcome: Outcome) -> None:
         count(tally, work.obj, outcome)
         threshold.count(outcome)
+        if outcome.error_code:
+            refusals.count(work.obj, outcome, succeeded=tally.succeeded)
         if on_outcome is not None:
             on_outcome(work.obj, outcome)
 
@@ -83,15 +92,15 @@ def run_batch(
             itertools.starmap(Work, enumerate(itertools.chain([first], source))),
             RunContext(capabilities),
             settle,
-            keep_going=threshold.keep_going,
+            keep_going=lambda: threshold.keep_going() and refusals.keep_going(),
         )
         return Summary(
             tally,
             executor.requests,
             executor.retries,
-            executor.window.slow_downs,
+            executor.pace.window.slow_downs,
             time.monotonic() - started,
-            threshold.reason,
+            threshold.reason or (f"{refusals.reason}: {refusals.advice}" if refusals.reason else ""),
         )
 
 

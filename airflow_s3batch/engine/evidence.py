@@ -24,6 +24,7 @@ SUMMARY_FORMAT = "airflow-s3batch-shard/1"
 _ID = r"(\d{4,}-\d{13,}-[0-9a-f]{6})"
 _COMMIT = re.compile(rf"range-(\d{{6,}})-{_ID}\.commit\.json")
 _PART = re.compile(rf"range-(\d{{6,}})-{_ID}\.(?:succeeded|failed)\.csv")
+_CLAIM = re.compile(rf"range-(\d{{6,}})-{_ID}\.claim\.json")
 _SUMMARY = re.compile(rf"summary-{_ID}\.json")
 _ATTEMPT = re.compile(rf"attempt-{_ID}\.json")
 
@@ -31,7 +32,13 @@ log = logging.getLogger(__name__)
 
 
 class AttemptSummary(NamedTuple):
-    """What an attempt said when it ended in order; *stopped* is why it ended early, empty if it did not."""
+    """
+    What an attempt said when it ended in order.
+
+    Attributes:
+        stopped: why it ended early, empty if it did not.
+        abandoned: objects that were begun and have no outcome, for nobody waited for their last answer.
+    """
 
     requests: int
     retries: int
@@ -39,6 +46,7 @@ class AttemptSummary(NamedTuple):
     stopped: str
     started: str
     ended: str
+    abandoned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ def gather(storage: Storage, shard: ShardFile, folder: S3Url | None, last_range:
     announcements: dict[str, S3Url] = {}
     summaries: dict[str, AttemptSummary] = {}
     for file in storage.list(folder / ""):
-        name = file.url.key.rpartition("/")[2]
+        name = file.url.key.removeprefix(f"{folder.key}/")
         if match := _COMMIT.fullmatch(name):
             commits[int(match[1])].append(file.url)
             attempts.add(match[2])
@@ -144,12 +152,21 @@ def gather(storage: Storage, shard: ShardFile, folder: S3Url | None, last_range:
             attempts.add(match[1])
         elif _PART.fullmatch(name):
             parts[file.url.key] = file
+        elif match := _CLAIM.fullmatch(name):
+            attempts.add(match[2])
         else:
             log.warning("%r: ignored, not a file of this package", str(file.url))
     if commits and max(commits) > last_range:
         url = commits[max(commits)][0]
         raise JobDamagedError(f"{url}: the manifest's shard {shard.index} has no range {max(commits)}")
     return ShardEvidence(shard, parts, commits, tuple(sorted(attempts)), announcements, summaries)
+
+
+def claimants(storage: Storage, folder: S3Url, range_index: int) -> frozenset[str]:
+    """Return the attempts that claimed a range of the shard whose files lie in *folder*."""
+    prefix = folder / f"range-{range_index:06d}-"
+    names = (file.url.key.rpartition("/")[2] for file in storage.list(prefix))
+    return frozenset(match[2] for match in map(_CLAIM.fullmatch, names) if match)
 
 
 def _is_time(text: object) -> bool:
@@ -164,6 +181,8 @@ def _read_summary(storage: Storage, url: S3Url) -> AttemptSummary:
         data = json.loads(storage.read(url) or b"null")
         if data["format"] != SUMMARY_FORMAT:
             raise JobDamagedError(f"{url}: format is {data['format']!r}; this version reads {SUMMARY_FORMAT!r}")
+        if url.key.rpartition("/")[2] != f"summary-{data['attempt']}.json":
+            raise JobDamagedError(f"{url}: this is the summary of attempt {data['attempt']}")
         return AttemptSummary(
             int(data["requests"]),
             int(data["retries"]),
@@ -171,6 +190,7 @@ def _read_summary(storage: Storage, url: S3Url) -> AttemptSummary:
             str(data["stopped"]),
             str(data["started"]),
             str(data["ended"]),
+            int(data.get("abandoned", 0)),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{url}: not a shard summary of this package ({error!r})") from None

@@ -28,19 +28,24 @@ class Exchange:
         attempt: which try of *request* it is, from 1.
         corrections: how often clock or credentials were set right for it.
         is_ambiguous: an earlier try of *request* may have been executed.
+        failure: the last answer to *request*, if it is tried again; ``None`` on the first try.
         unexplained: the refusal of a HEAD, which has no body, while a GET is asked for the reason.
     """
 
-    __slots__ = ("attempt", "corrections", "is_ambiguous", "request", "steps", "unexplained", "works")
+    __slots__ = ("attempt", "corrections", "failure", "is_ambiguous", "request", "steps", "unexplained", "works")
 
     def __init__(self, works: Sequence[Work], steps: Steps[Any]) -> None:
         self.works = works
         self.steps = steps
-        self.request: Request
-        self.attempt = 0
+        self.failure: Response | None = None
+        self.unexplained: Response | None = None
+
+    def begin(self, request: Request) -> None:
+        """Take the next *request*, which was not tried yet."""
+        self.request = request
+        self.attempt = 1
         self.corrections = 0
         self.is_ambiguous = False
-        self.unexplained: Response | None = None
 
 
 def exchanges(operation: Operation, source: Iterator[Work | None], context: RunContext) -> Iterator[Exchange | None]:
@@ -49,6 +54,7 @@ def exchanges(operation: Operation, source: Iterator[Work | None], context: RunC
 
     An empty version id means none: taken for a version, it would lift the conditions of a delete.
     """
+    may_batch = operation.batch_size > 1
     batch: list[Work] = []
     for work in source:
         if work is None:
@@ -57,8 +63,10 @@ def exchanges(operation: Operation, source: Iterator[Work | None], context: RunC
                 batch = []
             yield None
             continue
-        obj = work.obj if work.obj.version_id != "" else work.obj._replace(version_id=None)
-        if operation.batch_size == 1 or not operation.is_batchable(obj, context):
+        obj = work.obj
+        if obj.version_id == "":
+            obj = obj._replace(version_id=None)
+        if not (may_batch and operation.is_batchable(obj, context)):
             yield Exchange((work,), _steps(operation, obj, context))
             continue
         if batch and (len(batch) == operation.batch_size or batch[0].obj.bucket != obj.bucket):

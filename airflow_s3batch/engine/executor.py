@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self, TypeVar
@@ -21,11 +22,12 @@ from airflow_s3batch.core.errors import (
     ManifestError,
 )
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.core.verdicts import UNREACHABLE, Verdict
+from airflow_s3batch.core.verdicts import FINAL, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.answers import judged, server_time
+from airflow_s3batch.engine.credentials import SessionCredentials
 from airflow_s3batch.engine.exchange import END, Exchange, Work, exchanges
-from airflow_s3batch.engine.pacing import Window, backoff_s
+from airflow_s3batch.engine.pacing import Pace, backoff_s
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.prepared import Preparer
 from airflow_s3batch.engine.signing import Signer
@@ -38,11 +40,12 @@ log = logging.getLogger(__name__)
 REQUEST_IMPOSSIBLE = "RequestImpossible"
 """ErrorCode of objects for which no request could be made, or whose answer could not be understood."""
 
-_POLL_S = 0.5
+_POLL_S = 0.2
 _OUTAGE_S = 5.0
 _EXPLAIN = Call("GetObject", {"Range": "bytes=0-0"})
 _MOST_BATCHES = 8
 _MOST_CORRECTIONS = 2
+_ASK_TIME_EVERY_S = 5.0
 T = TypeVar("T")
 
 
@@ -53,28 +56,29 @@ class Executor:
     Attributes:
         requests: sent so far, retries included.
         retries: how many of them were repeats.
-        window: how many may be in flight, and how often the store asked to slow down.
+        pace: how many may be in flight and sent a second, and how often the store asked to slow down.
     """
 
     def __init__(self, access: S3Access, policy: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.preparer = Preparer(access)
+        self.preparer = Preparer(access.patient_for(policy.connect_timeout_s, policy.request_timeout_s))
         self._policy = policy
         self._clock = clock
-        session_credentials = self.preparer.client._request_signer._credentials  # noqa: SLF001 - the client's resolved ones
-        self._signer = Signer(lambda: session_credentials.get_frozen_credentials() if session_credentials else None)
+        self._credentials = SessionCredentials(self.preparer.client._request_signer._credentials)  # noqa: SLF001 - as resolved
+        self._signer = Signer(self._credentials.current)
         self._transport = Transport(
             access,
             max_connections=policy.max_concurrency,
             request_timeout_s=policy.request_timeout_s,
             connect_timeout_s=policy.connect_timeout_s,
         )
-        self.window = Window(policy.max_concurrency)
+        self.pace = Pace(policy.max_concurrency, policy.max_requests_per_s, now=clock())
         self.requests = 0
         self.retries = 0
         self._waiting: list[tuple[float, int, Exchange]] = []
         self._order = itertools.count()
         self._last_success = clock()
         self._has_succeeded = False
+        self._asked_time = -math.inf
         self._asks_regions = access.is_aws
         self._buckets: set[str] = set()
         self._held: Exchange | None = None
@@ -86,6 +90,11 @@ class Executor:
 
     def __exit__(self, *exception: object) -> None:
         self._transport.__exit__(*exception)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._transport)
 
     def call(self, steps: Steps[T]) -> T:
         """Drive one generator to its end and return what it returns; for probes and the like."""
@@ -107,26 +116,30 @@ class Executor:
         on_outcome: Callable[[Work, Outcome], None],
         *,
         keep_going: Callable[[], bool] = lambda: True,
-        grace_s: float = 2.0,
+        grace_s: float = 1.0,
     ) -> None:
         """
         Do all of *source*; *on_outcome* is called once per object, in the order of completion.
 
         Where *source* yields ``None`` it has nothing at the moment and is asked again soon.
 
-        *keep_going* is asked before each new object and at least every half second; once it says no, what is in
+        *keep_going* is asked before each new object and at least every fifth of a second; once it says no, what is in
         flight gets *grace_s* seconds and the rest of *source* is left alone.
 
         Raises:
             AccessError: no object can succeed with these credentials.
             InfrastructureError: nothing has succeeded for ``give_up_s`` although requests keep being sent.
+
+        Before either is raised, objects whose last try has failed get their outcome.
         """
         stream = exchanges(operation, iter(source), context)
 
         def settle(exchange: Exchange, result: Any) -> None:
+            if isinstance(result, Outcome):
+                on_outcome(exchange.works[0], result)
+                return
             self._batches -= len(exchange.works) > 1
-            results = (result,) if isinstance(result, Outcome) else result
-            for work, outcome in zip(exchange.works, results, strict=True):
+            for work, outcome in zip(exchange.works, result, strict=True):
                 on_outcome(work, outcome)
 
         self._last_success = self._clock()
@@ -141,8 +154,27 @@ class Executor:
             self._resend()
             if is_open:
                 is_open = self._fill(stream, settle, keep_going)
-            for answer in self._transport.poll(self._wait_s()):
+            answers = iter(self._transport.poll(self._wait_s()))
+            for answer in answers:
+                try:
+                    self._on_answer(answer, settle)
+                except (AccessError, InfrastructureError):
+                    self._wind_up([answer.tag], answers, settle)
+                    raise
+
+    def _wind_up(
+        self, over: list[Exchange], answers: Iterator[Answer], settle: Callable[[Exchange, Any], None]
+    ) -> None:
+        """Take the last *answers*, and record how the last try went of all that would have been tried again."""
+        for answer in answers:
+            try:
                 self._on_answer(answer, settle)
+            except (AccessError, InfrastructureError):
+                over.append(answer.tag)
+        for exchange in {*over, *self._transport.tags(), *(exchange for _, _, exchange in self._waiting)}:
+            if exchange.works and exchange.failure is not None:
+                exchange.steps.close()
+                settle(exchange, [exchange.failure.outcome()] * len(exchange.works))
 
     def _fill(
         self,
@@ -152,27 +184,34 @@ class Executor:
     ) -> bool:
         """Start as many objects as the window takes; return whether there may be more to start."""
         now = self._clock()
-        most = self._policy.max_concurrency
-        while len(self._transport) + len(self._waiting) < most and self.window.allows(len(self._transport), now):
-            exchange = self._held or next(stream, END)
-            self._held = None
-            if exchange is None:
-                return True
-            if exchange is END:
-                return False
-            if len(exchange.works) > 1:
-                if self._batches >= _MOST_BATCHES:
-                    self._held = exchange
+        while (room := self._room(now)) > 0:
+            for _ in range(room):
+                exchange = self._held or next(stream, END)
+                self._held = None
+                if exchange is None:
                     return True
-                self._batches += 1
-            self._advance(exchange, None, settle)
+                if exchange is END:
+                    return False
+                if len(exchange.works) > 1:
+                    if self._batches >= _MOST_BATCHES:
+                        self._held = exchange
+                        return True
+                    self._batches += 1
+                self._advance(exchange, None, settle)
             if not keep_going():
                 return False
         return True
 
+    def _room(self, now: float) -> int:
+        """Return how many objects may be started."""
+        in_flight = len(self._transport)
+        return min(self._policy.max_concurrency - in_flight - len(self._waiting), self.pace.room(in_flight, now))
+
     def _advance(self, exchange: Exchange, response: Response | None, settle: Callable[[Exchange, Any], None]) -> None:
+        exchange.failure = None
         try:
-            exchange.request = next(exchange.steps) if response is None else exchange.steps.send(response)
+            # what is sent first is None, whatever the annotation of generators says
+            request = exchange.steps.send(response)  # type: ignore[arg-type]
         except StopIteration as stop:
             settle(exchange, stop.value)
             return
@@ -181,11 +220,9 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - an answer that nobody thought of must not stop the other objects
             self._fail(exchange, error, settle)
             return
-        exchange.attempt = 1
-        exchange.corrections = 0
-        exchange.is_ambiguous = False
-        if exchange.request.delay_s:
-            self._wait(exchange, exchange.request.delay_s)
+        exchange.begin(request)
+        if request.delay_s:
+            self._wait(exchange, request.delay_s)
             return
         try:
             self._send(exchange)
@@ -212,6 +249,7 @@ class Executor:
             request = request._replace(call=_EXPLAIN)
         template = self.preparer.template(request.call, request.bucket)
         self.requests += 1
+        self.pace.on_sent()
         self._transport.start(exchange, template, template.fill(request, self._signer))
 
     def _wait(self, exchange: Exchange, seconds: float) -> None:
@@ -219,18 +257,26 @@ class Executor:
 
     def _resend(self) -> None:
         now = self._clock()
-        while self._waiting and self._waiting[0][0] <= now and self.window.allows(len(self._transport), now):
+        while self._waiting and self._waiting[0][0] <= now and self.pace.allows(len(self._transport), now):
             self._send(heapq.heappop(self._waiting)[2])
 
     def _wait_s(self) -> float:
+        now = self._clock()
+        paced_s = self.pace.wait_s(now)
         if not self._waiting:
-            return _POLL_S if len(self._transport) else 0.02
-        return min(_POLL_S, max(0.005, self._waiting[0][0] - self._clock()))
+            return min(paced_s, _POLL_S if len(self._transport) or paced_s != math.inf else 0.02)
+        return min(paced_s, _POLL_S, max(0.005, self._waiting[0][0] - now))
 
     def _on_answer(self, answer: Answer, settle: Callable[[Exchange, Any], None]) -> None:
         exchange: Exchange = answer.tag
         exchange.is_ambiguous = exchange.is_ambiguous or answer.was_resent
         response, verdict = judged(answer, exchange.request.call.api, is_retried=exchange.is_ambiguous)
+        if verdict is None and exchange.unexplained is None:
+            self._last_success = self._clock()
+            self._has_succeeded = True
+            self.pace.on_success(self._last_success)
+            self._advance(exchange, response, settle)
+            return
         if exchange.unexplained is not None:
             unexplained, exchange.unexplained = exchange.unexplained, None
             if verdict is None:  # a GET is allowed where the HEAD was not: the refusal stands as it is
@@ -241,21 +287,34 @@ class Executor:
             return
         if response.error_code == "SignatureDoesNotMatch" and self._has_succeeded:
             verdict = Verdict.FAIL  # the credentials are right: the store reads this key in another way than we do
-        if verdict is None or verdict is Verdict.FAIL:
+        if verdict is None or verdict in FINAL:
             self._last_success = self._clock()  # a refusal shows that the store is well, too
-            if verdict is None:
-                self._has_succeeded = True
-                self.window.on_success()
             self._advance(exchange, response, settle)
-        elif self._may_retry(exchange, response, verdict):
-            exchange.is_ambiguous = exchange.is_ambiguous or answer.status == 0 or answer.status >= 500
+            return
+        exchange.failure = response
+        if self._may_retry(exchange, response, verdict):
+            is_unclear = answer.status < 300 or answer.status >= 500  # none, or an error inside a 200
+            exchange.is_ambiguous = exchange.is_ambiguous or is_unclear
             delay_s = backoff_s(exchange.attempt)
             if not self._is_outage(response, verdict):
                 exchange.attempt += 1
             self.retries += 1
             self._wait(exchange, delay_s)
-        else:
+        elif exchange.works:
             self._advance(exchange, response, settle)
+        else:  # no finding about what the store can do
+            raise InfrastructureError(
+                f"{exchange.request.call.api} on s3://{exchange.request.bucket}, to find out what the store can do, "
+                f"failed {exchange.attempt} times: {response.error_code} ({response.message})"
+            )
+
+    def _adopt_time(self, response: Response, bucket: str) -> None:
+        """Sign with the store's time from now on; where the refusal does not tell it, ask, but not once per refusal."""
+        told = server_time(response)
+        if told is None and self._clock() - self._asked_time >= _ASK_TIME_EVERY_S:
+            self._asked_time = self._clock()
+            told = server_time(response._replace(headers={"date": self.preparer.date(bucket)}))
+        self._signer.adopt_time(told)
 
     def _is_outage(self, response: Response, verdict: Verdict) -> bool:
         """Return whether nothing gets through for reasons that can't be the object's; such tries are not counted."""
@@ -267,10 +326,12 @@ class Executor:
         if verdict is Verdict.ABORT:
             raise AccessError(f"the store refuses this connection: {response.error_code} ({response.message})")
         if verdict is Verdict.THROTTLE:
-            self.window.on_throttle(self._clock())
+            self.pace.on_throttle(self._clock())
         elif verdict is Verdict.CREDENTIALS:
             exchange.corrections += 1
             self._signer.forget()
+            if exchange.corrections == _MOST_CORRECTIONS:
+                self._credentials.renew()
             if exchange.corrections > _MOST_CORRECTIONS:
                 raise AccessError(
                     f"the credentials expired and can't be refreshed: {response.error_code} ({response.message})"
@@ -279,7 +340,7 @@ class Executor:
             exchange.corrections += 1
             if exchange.corrections > _MOST_CORRECTIONS:
                 return False
-            self._signer.adopt_time(server_time(response))
+            self._adopt_time(response, exchange.request.bucket)
         if self._clock() - self._last_success > self._policy.give_up_s:
             raise InfrastructureError(
                 f"no request has succeeded for {self._policy.give_up_s:g} s; the last one failed with "

@@ -100,6 +100,8 @@ def operation_document(storage: Storage, generation: GenerationLayout) -> dict[s
             raise JobDamagedError(
                 f"{generation.operation}: format is {document['format']!r}; this version reads {FORMAT!r}"
             )
+        if fingerprint(document["operation"]) != document["fingerprint"]:
+            raise JobDamagedError(f"{generation.operation}: altered since it was written; restore it")
         return {name: document[name] for name in ("operation", "fingerprint", "policy")}
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{generation.operation}: not an operation of this package ({error!r})") from None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
+
+from airflow_s3batch.engine.rate import TokenBucket
 
 BASE_S = 0.2
 LONGEST_S = 20.0
@@ -19,38 +22,128 @@ def backoff_s(attempt: int, chance: Callable[[], float] = random.random) -> floa
     return float(min(LONGEST_S, BASE_S * 2 ** (attempt - 1)) * chance())
 
 
+class Pace:
+    """
+    Says when the next request may start, and how long the loop may sleep at most until then.
+
+    Attributes:
+        window: how many requests may be in flight.
+        limiter: how many may be sent a second; ``None`` without a limit.
+    """
+
+    def __init__(self, most: int, max_requests_per_s: float | None = None, *, now: float = 0.0) -> None:
+        """Begin at the time *now* with *most* requests in flight, *max_requests_per_s* of them a second."""
+        self.window = Window(most)
+        self.limiter = TokenBucket(max_requests_per_s, now) if max_requests_per_s is not None else None
+        self._due = 0.0
+
+    def allows(self, in_flight: int, now: float) -> bool:
+        """Return whether one more request may start beside *in_flight* others."""
+        window = self.window
+        if in_flight >= window.size and in_flight:
+            return False
+        if now < window.held_until:
+            self._due = window.held_until
+            return False
+        if self.limiter is not None and (wait_s := self.limiter.wait_s(now)):
+            self._due = now + wait_s
+            return False
+        if window.size < 1.0:
+            window.pause(now)
+        return True
+
+    def room(self, in_flight: int, now: float) -> int:
+        """Return how many requests may start beside *in_flight* others, before it is asked again."""
+        if not self.allows(in_flight, now):
+            return 0
+        if self.limiter is not None or self.window.size < 1.0:
+            return 1
+        return math.ceil(self.window.size - in_flight)
+
+    def on_sent(self) -> None:
+        """Count a request: a new one, a repeat, one for many objects."""
+        if self.limiter is not None:
+            self.limiter.take()
+
+    def on_success(self, now: float) -> None:
+        """Recover a little."""
+        if self.window.size < self.window.most:
+            self.window.on_success(now)
+
+    def on_throttle(self, now: float) -> None:
+        """Slow down."""
+        self.window.on_throttle(now)
+
+    def wait_s(self, now: float) -> float:
+        """
+        Return how long the loop may sleep before it asks `allows` again; infinity where only an answer can help.
+
+        Holds for the refusals since the last call: a loop that asks and sleeps in turn neither spins nor oversleeps.
+        """
+        due, self._due = self._due, 0.0
+        return max(0.0, due - now) if due else math.inf
+
+
 class Window:
     """
     How many requests may be in flight: shrinks when the store asks to slow down, and recovers.
 
-    A slow-down takes three tenths of the window (down to 1) and holds new requests back for a moment, at most once per
-    `CALM_S` since the requests of one window fail together. Each answered window of successes gives one back.
+    At most once per `CALM_S`, for the requests of one window fail together, a slow-down takes three tenths of the
+    window, or more where less was answered well since the last one, and holds new requests back for a moment. Then the
+    window grows as TCP's CUBIC does, over time and not per answer, so that latency does not matter: fast at first,
+    hardly at all near the size at which the store complained (after `PLATEAU_S`), then faster and faster, to see
+    whether the store has room again. From 1 to 500 that takes less than a minute.
+
+    A store that complains about one request at a time gets pauses between them: `size` is below 1 then.
+
+    Attributes:
+        most: the size to start from and to return to.
+        least: the smallest it ever was.
+        slow_downs: how often the store asked.
+        held_until: no request starts before this time.
+
+    Source:
+        https://www.rfc-editor.org/rfc/rfc9438#section-4.2
     """
 
     CALM_S = 1.0
+    HOLD_S = 0.25
+    LEAST = 0.1
+    PAUSE_S = 0.1
     SHRINK = 0.7
+    STRONGEST_SHRINK = 0.2
+    PLATEAU_S = 4.0
 
     def __init__(self, most: int) -> None:
-        """*most* is the size to start from and to return to."""
         self.most = most
-        self.size = float(most)
+        self.size = self.least = float(most)
         self.slow_downs = 0
-        self._quiet_until = 0.0
-        self._held_until = 0.0
+        self.held_until = 0.0
+        self._shrunk = -math.inf
+        self._plateau = float(most)
+        self._good = self._bad = 0
 
-    def allows(self, in_flight: int, now: float) -> bool:
-        """Return whether one more request may start."""
-        return in_flight < self.size and now >= self._held_until
+    def on_success(self, now: float) -> None:
+        """Recover a little; needs to be called only while `size` is below `most`."""
+        self._good += 1
+        steps = (now - self._shrunk) / self.PLATEAU_S - 1.0
+        size = self._plateau * (1.0 + (1.0 - self.SHRINK) * steps**3)
+        self.size = min(float(self.most), max(self.size, size))
 
-    def on_success(self) -> None:
-        """Recover a little."""
-        if self.size < self.most:
-            self.size = min(self.most, self.size + 1 / self.size)
+    def pause(self, now: float) -> None:
+        """Hold the next request back, after one that starts now in a window smaller than one request."""
+        self.held_until = now + self.PAUSE_S * (1.0 / self.size - 1.0)
 
     def on_throttle(self, now: float) -> None:
         """Shrink, unless that was just done."""
         self.slow_downs += 1
-        if now >= self._quiet_until:
-            self.size = max(1.0, self.size * self.SHRINK)
-            self._quiet_until = now + self.CALM_S
-            self._held_until = now + 0.25
+        self._bad += 1
+        if now - self._shrunk < self.CALM_S:
+            return
+        well = self._good / (self._good + self._bad) if now - self._shrunk < 2 * self.CALM_S else 1.0
+        self.size = max(self.LEAST, self.size * max(self.STRONGEST_SHRINK, min(self.SHRINK, well)))
+        self.least = min(self.least, self.size)
+        self._plateau = self.size / self.SHRINK
+        self._good = self._bad = 0
+        self._shrunk = now
+        self.held_until = now + self.HOLD_S

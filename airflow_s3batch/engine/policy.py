@@ -17,30 +17,44 @@ class Policy:
 
     Attributes:
         tolerate: error codes that are reported but don't count as failures.
-        failure_threshold: a shard stops early once this share of its objects failed, from `THRESHOLD_FROM` objects
-            on; 1 never stops. 0.5 is what AWS does.
+        failure_threshold: a shard stops early once this share of its objects failed, or of the whole job's as far as
+            its attempts have told, from `THRESHOLD_FROM` objects on; 1 never stops. 0.5 is what AWS does.
+        keep_going: no share of failures stops anything; every object is attempted.
         allowed_failures: up to which the run is green: a number of objects, or a fraction below 1.
         max_concurrency: requests in flight in one task.
+        max_requests_per_s: requests a second of the whole job, shared by its shards that run at the time; repeats
+            count, and a request for many objects counts once. ``None`` is no limit.
         request_timeout_s: limit for one request, from start to last byte.
         connect_timeout_s: limit for a new connection, name look-up and TLS included.
         max_attempts: how often one request is sent at most.
         give_up_s: the run stops (to be retried by Airflow) when no request has succeeded for so long and requests
             keep failing for reasons that are not the objects'.
         progress_every_s: seconds between progress lines.
+        pulse_every_s: seconds between two signs of life, by which the attempts at a job's shards know of one another.
         replay_unsafe: let operations that declare themselves unsafe to replay do again what a crash left open.
+
+    How long nothing may happen at the most. A request ends after *request_timeout_s*. An object whose requests all fail
+    holds its place for *max_attempts* times that for each kind of request that its operation makes, and for pauses of
+    up to 20 s between them (25 s in sum for 8 tries). Where no request succeeds at all, the run ends after
+    ``give_up_s + request_timeout_s`` and one pause. The preflight is bounded in the same way, and is a run of its own.
+    The job's own files go through boto3, with the time limits and tries of its settings (by default 60 s, and 5 tries
+    a file).
     """
 
     THRESHOLD_FROM = 1_000
 
     tolerate: frozenset[str] = VANISHED
     failure_threshold: float = 0.5
+    keep_going: bool = False
     allowed_failures: int | float = 0
     max_concurrency: int = 128
+    max_requests_per_s: float | None = None
     request_timeout_s: float = 60.0
     connect_timeout_s: float = 10.0
     max_attempts: int = 8
     give_up_s: float = 120.0
     progress_every_s: float = 10.0
+    pulse_every_s: float = 10.0
     replay_unsafe: bool = False
 
     def __post_init__(self) -> None:
@@ -69,17 +83,22 @@ class Policy:
                 found.append(f"{name}={getattr(self, name)!r} is below {least}")
         found.extend(
             f"{name}={getattr(self, name)!r} is not above 0"
-            for name in ("request_timeout_s", "connect_timeout_s", "give_up_s", "progress_every_s")
+            for name in ("request_timeout_s", "connect_timeout_s", "give_up_s", "progress_every_s", "pulse_every_s")
             if not getattr(self, name) > 0
         )
+        if self.max_requests_per_s is not None and not 0 < self.max_requests_per_s < math.inf:
+            found.append(f"max_requests_per_s={self.max_requests_per_s!r} is neither a rate above 0 nor None")
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Return what decides about green and red, for the job's files."""
+        """Return what decides about green and red, and about the pace, for the job's files."""
         return {
             "tolerate": sorted(self.tolerate),
             "failure_threshold": self.failure_threshold,
             "allowed_failures": self.allowed_failures,
+            "keep_going": self.keep_going,
+            "max_concurrency": self.max_concurrency,
+            "max_requests_per_s": self.max_requests_per_s,
         }
 
 

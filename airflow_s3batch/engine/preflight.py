@@ -11,6 +11,7 @@ import botocore.exceptions
 
 from airflow_s3batch.core.errors import AccessError, CapabilityError, InfrastructureError, JobDamagedError
 from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.permissions import PERMISSION_CODES, missing_permission
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.executor import Executor
@@ -82,12 +83,13 @@ def _ask(bucket: str, method: Any) -> dict[str, Any] | None:
 
 def _probe(executor: Executor, operation: Operation, sample: S3Object, folder: S3Url) -> dict[str, str]:
     scratch = S3Object(folder.bucket, f"{folder.key}/object", size=len(SCRATCH_BODY))
+    scratch = executor.call(_put_scratch(scratch))
     try:
-        scratch = executor.call(_put_scratch(scratch))
         return dict(executor.call(operation.probe(scratch, sample)))
     finally:
-        executor.call(_delete_scratch(scratch))
-        _delete_versions(executor.preparer.client, folder)
+        with contextlib.suppress(InfrastructureError):  # best effort; the store's trouble with the probe is told
+            executor.call(_delete_scratch(scratch))
+            _delete_versions(executor.preparer.client, folder)
 
 
 def _put_scratch(scratch: S3Object) -> Steps[S3Object]:
@@ -96,6 +98,13 @@ def _put_scratch(scratch: S3Object) -> Steps[S3Object]:
         raise InfrastructureError(
             f"can't write a scratch object to s3://{scratch.bucket}/{scratch.key} to try the operation on: "
             f"{response.error_code} ({response.message})"
+        )
+    if response.error_code in PERMISSION_CODES:
+        place = f"arn:aws:s3:::{scratch.bucket}/{scratch.key.rpartition('/')[0].rpartition('/')[0]}/*"
+        lacking = missing_permission(response.error_code, response.message, ["s3:PutObject"], place)
+        raise AccessError(
+            f"can't write a scratch object to s3://{scratch.bucket}/{scratch.key} to try the operation on: "
+            f"{response.error_code} ({response.message}); {lacking}"
         )
     if not response.is_success:
         raise CapabilityError(

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -100,11 +100,15 @@ class Template:
     region: str
     service: str
     needs_key: bool
+    _query: str = field(init=False)
     # everything in front of and behind the date, for requests that add no headers of their own
-    _second: tuple[str, str | None] = ("", None)
+    _stamp: int = -1
     _canonical_headers: str = ""
     _signed_names: str = ""
     _header_lines: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._query = "&".join(self.query)
 
     def fill(self, request: Request, signer: Signer) -> tuple[str, list[str], bytes]:
         """
@@ -117,9 +121,9 @@ class Template:
             raise ArgumentError("the key is empty; S3 has no such objects")
         signer.tick()
         path = self.path + encode_key(request.key)
-        query = self.query
+        query = self._query
         if request.version_id:
-            query = tuple(sorted((*query, f"versionId={quote(request.version_id, safe='-_.~')}")))
+            query = "&".join(sorted((*self.query, f"versionId={quote(request.version_id, safe='-_.~')}")))
         body, payload_hash = self.body, self.payload_hash
         if request.headers or request.body is not None:
             more = request.headers
@@ -128,17 +132,15 @@ class Template:
                 more = (*more, ("content-md5", base64.b64encode(hashlib.md5(body).digest()).decode()))  # noqa: S324
             canonical_headers, signed_names, lines = self._headers(signer, payload_hash, more)
         else:
-            second = signer.amz_date, signer.token
-            if self._second != second:
+            if self._stamp != signer.stamp:
                 self._canonical_headers, self._signed_names, self._header_lines = self._headers(
                     signer, payload_hash, ()
                 )
-                self._second = second
+                self._stamp = signer.stamp
             canonical_headers, signed_names, lines = self._canonical_headers, self._signed_names, self._header_lines
-        query_text = "&".join(query)
-        canonical = f"{self.kind.method}\n{path}\n{query_text}\n{canonical_headers}\n{signed_names}\n{payload_hash}"
+        canonical = f"{self.kind.method}\n{path}\n{query}\n{canonical_headers}\n{signed_names}\n{payload_hash}"
         authorization = signer.authorization(canonical, signed_names, self.region, self.service) if self.service else ""
-        url = f"{self.kind.origin}{path}?{query_text}" if query_text else self.kind.origin + path
+        url = f"{self.kind.origin}{path}?{query}" if query else self.kind.origin + path
         return url, [f"Authorization: {authorization}", *lines] if authorization else list(lines), body
 
     def _headers(
@@ -195,6 +197,16 @@ class Preparer:
         """Ask where *bucket* is: botocore's client remembers another region, and templates made later go there."""
         with contextlib.suppress(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
             self.client.head_bucket(Bucket=bucket)
+
+    def date(self, bucket: str) -> str:
+        """Return the Date header of an answer about *bucket*, whatever it says; empty if there is none."""
+        try:
+            reply = self.client.head_bucket(Bucket=bucket)
+        except botocore.exceptions.ClientError as error:
+            reply = error.response
+        except botocore.exceptions.BotoCoreError:
+            return ""
+        return str(reply.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", ""))
 
     def _make(self, call: Call, bucket: str) -> Template:
         captured = self._captured(call, bucket)

@@ -8,9 +8,10 @@ under names of this attempt alone, the commit object last.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -23,27 +24,30 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome, Tally
 from airflow_s3batch.engine.storage import Storage
 
-_WRITERS = 2
+log = logging.getLogger(__name__)
+
+_WRITERS = 8  # as many as are needed are started; a stop has to write up to _MOST_OPEN ranges within seconds
 _MOST_PENDING = 6
 _MOST_OPEN = 64
+_GRACE_S = 20.0
 
 
 @dataclass(slots=True)
-class _OpenRange:
+class OpenRange:
     """
     A range with outcomes to come.
 
     Attributes:
+        lines: by ordinal the report line, ``None`` without an outcome; failures marked by `failed`.
         waiting: objects handed out whose outcome is missing.
         is_handed_out: all objects that are wanted of the range were handed out.
-        lines: by ordinal the report line, failures marked by `failed`.
     """
 
     range: RowRange
     started: str
+    lines: list[str | None]
     waiting: int = 0
     is_handed_out: bool = False
-    lines: dict[int, str] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
 
@@ -55,6 +59,10 @@ class Recorder:
     Args:
         ranges: the shard's row ranges by index.
         now: returns the ISO time, for the commits.
+
+    Attributes:
+        tally: of what is committed, or about to be.
+        abandoned: objects that were handed out and had no outcome when `finish` was called.
     """
 
     def __init__(
@@ -74,11 +82,12 @@ class Recorder:
         self._range_rows = range_rows
         self._ranges = ranges
         self._now = now
-        self._open: dict[int, _OpenRange] = {}
+        self._open: dict[int, OpenRange] = {}
         self._newest = -1
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="s3batch-commit")
         self._pending: deque[Future[None]] = deque()
         self.tally = Tally()
+        self.abandoned = 0
 
     def __enter__(self) -> Self:
         return self
@@ -93,19 +102,26 @@ class Recorder:
             self._pending.popleft().result()
         return len(self._pending) >= _MOST_PENDING or len(self._open) >= _MOST_OPEN
 
-    def hand_out(self, number: int) -> None:
-        """Note that row *number* is about to be worked on; rows come in ascending order."""
-        index = number // self._range_rows
+    def begin(self, index: int) -> OpenRange:
+        """
+        Return row range *index*, whose objects are about to be worked on; the caller counts those up in `waiting`.
+
+        Ranges are begun in ascending order: the one before has no more objects to come.
+        """
         if index != self._newest:
             self._close(self._newest)
-            self._open[index] = _OpenRange(self._ranges[index], self._now())
+            entry = self._ranges[index]
+            self._open[index] = OpenRange(entry, self._now(), [None] * entry.rows)
             self._newest = index
-        self._open[index].waiting += 1
+        return self._open[index]
 
     def record(self, number: int, obj: S3Object, outcome: Outcome) -> None:
-        """Take the outcome of row *number*."""
+        """Take the outcome of row *number*; a second one for the same row is not looked at."""
         index, ordinal = divmod(number, self._range_rows)
-        entry = self._open[index]
+        entry = self._open.get(index)
+        if entry is None or entry.lines[ordinal] is not None:
+            log.warning("row %d was given a second outcome (%s), the first one stands", number, outcome.error_code)
+            return
         key = encode_key(obj.key)
         entry.lines[ordinal] = format_row(obj.bucket, key, obj.version_id, outcome)
         if outcome.error_code:
@@ -122,13 +138,22 @@ class Recorder:
         """
         Commit what has outcomes, whole ranges or not, and wait until everything is written.
 
+        Once a file could not be written, the others get `_GRACE_S` seconds to be begun: a store that answers nothing
+        would else be waited for once per file.
+
         Raises:
             S3BatchError: a file could not be written; what was committed stays.
         """
+        self.abandoned = sum(entry.waiting for entry in self._open.values())
         for index in list(self._open):
             self._commit(index)
-        while self._pending:
-            self._pending.popleft().result()
+        _, late = wait(self._pending, return_when=FIRST_EXCEPTION)
+        if late:
+            wait(late, timeout=_GRACE_S)
+        written = [future for future in self._pending if not future.cancel()]
+        self._pending.clear()
+        for future in written:
+            future.result()
 
     def _close(self, index: int) -> None:
         entry = self._open.get(index)
@@ -139,19 +164,23 @@ class Recorder:
 
     def _commit(self, index: int) -> None:
         entry = self._open.pop(index)
-        if entry.lines:
+        if entry.tally.objects:
             self.tally.add(entry.tally)
             self._pending.append(self._writers.submit(self._write, entry, self._now()))
 
-    def _write(self, entry: _OpenRange, ended: str) -> None:
-        ordinals = sorted(entry.lines)
+    def _write(self, entry: OpenRange, ended: str) -> None:
+        failed = sorted(entry.failed)
+        failed_lines = [entry.lines[ordinal] for ordinal in failed]
+        attempted = spans_of(ordinal for ordinal, line in enumerate(entry.lines) if line is not None)
+        for ordinal in failed:
+            entry.lines[ordinal] = None
         commit = Commit(
             self._attempt,
             entry.range,
-            spans_of(ordinals),
-            spans_of(sorted(entry.failed)),
-            self._write_part(entry, SUCCEEDED, [n for n in ordinals if n not in entry.failed]),
-            self._write_part(entry, FAILED, sorted(entry.failed)),
+            attempted,
+            spans_of(failed),
+            self._write_part(entry, SUCCEEDED, entry.lines),
+            self._write_part(entry, FAILED, failed_lines),
             entry.tally,
             entry.started,
             ended,
@@ -159,11 +188,12 @@ class Recorder:
         url = self._generation.commit(self._shard, entry.range.index, self._attempt)
         self._storage.write(url, commit.to_json().encode(), "application/json")
 
-    def _write_part(self, entry: _OpenRange, status: str, ordinals: list[int]) -> PartFile | None:
-        if not ordinals:
+    def _write_part(self, entry: OpenRange, status: str, lines: list[str | None]) -> PartFile | None:
+        rows = len(lines) - lines.count(None)
+        if not rows:
             return None
-        body = "".join(entry.lines[ordinal] for ordinal in ordinals).encode()
+        body = "".join(line for line in lines if line is not None).encode()
         url = self._generation.part(self._shard, entry.range.index, self._attempt, status)
         e_tag = self._storage.write(url, body, "text/csv")
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        return PartFile(url.key, len(ordinals), len(body), md5, e_tag)
+        return PartFile(url.key, rows, len(body), md5, e_tag)

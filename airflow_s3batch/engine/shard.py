@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import socket
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable
 
-from airflow_s3batch.core.errors import JobDamagedError, ManifestError
+from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
-from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, ShardRef
-from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome, Summary, Tally
+from airflow_s3batch.core.manifest import ShardRef
+from airflow_s3batch.core.outcomes import Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.evidence import SUMMARY_FORMAT
-from airflow_s3batch.engine.exchange import Work
+from airflow_s3batch.engine.attempt import Attempt
 from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.generation import open_generation
+from airflow_s3batch.engine.job_manifest import check_columns, published_manifest
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.preflight import capabilities_for, verdict_from_json, verdict_to_json
 from airflow_s3batch.engine.progress import Progress
-from airflow_s3batch.engine.recorder import Recorder
+from airflow_s3batch.engine.refusals import Refusals
 from airflow_s3batch.engine.shard_file import fetch_shard
 from airflow_s3batch.engine.shard_reader import ShardReader
 from airflow_s3batch.engine.shard_state import ShardState, shard_state
 from airflow_s3batch.engine.shard_verdict import judge_shard
+from airflow_s3batch.engine.shard_work import ShardWork
+from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.teamwork import Teamwork
 from airflow_s3batch.engine.threshold import Threshold
-from airflow_s3batch.operations.base import Operation, Replay
-from airflow_s3batch.operations.requests import Capabilities, RunContext
+from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operations.requests import Capabilities
 
 
 def run_shard(
@@ -105,15 +100,15 @@ class _ShardRun:
         self.stop = stop or threading.Event()
         self.layout = JobLayout(S3Url.parse(ref.job_url, what="job"))
         self.task = self.layout.operation(task_id)
-        self.started = _now()
         self.clock_started = time.monotonic()
-        self.attempt = f"{try_number:04d}-{int(time.time() * 1000):013d}-{secrets.token_hex(3)}"
-        self.manifest = _read_manifest(storage, self.layout)
+        self.attempt = Attempt.begin(ref.shard, try_number)
+        self.manifest = published_manifest(storage, self.layout)
         if not 0 <= ref.shard < len(self.manifest.shards):
             raise JobDamagedError(f"{self.layout.manifest}: there is no shard {ref.shard}")
         self.shard = self.manifest.shards[ref.shard]
-        self.threshold = Threshold(policy)
         self.shares_store = True
+        self.abandoned = 0
+        self.refusals = Refusals(operation, policy, None)
 
     @property
     def name(self) -> str:
@@ -123,7 +118,7 @@ class _ShardRun:
     def execute(self, *, resume: bool) -> Summary:
         """Run all phases; see `run_shard`."""
         self.operation.validate()
-        _check_columns(self.operation, self.manifest)
+        check_columns(self.operation, self.manifest)
         generation = open_generation(
             self.storage,
             self.task,
@@ -131,25 +126,39 @@ class _ShardRun:
             self.policy,
             shard=self.shard.index,
             resume=resume,
-            opened=self.started,
+            opened=self.attempt.started,
         )
         state = shard_state(self.storage, self.manifest, self.shard, generation)
         if not state.to_do:
             self.say(f"{self.name}: all {self.shard.rows:,} objects have succeeded already, nothing is left to do")
             return Summary(Tally(), earlier=self.shard.rows)
+        threshold = Threshold(self.policy, earlier=state.succeeded)
         with (
-            tempfile.TemporaryDirectory(prefix="s3batch-") as folder,
             Executor(self.access, self.policy) as executor,
+            self._team(generation, state, executor, threshold) as team,
         ):
-            path = fetch_shard(self.storage, self.manifest.job_url.bucket, self.shard, Path(folder))
-            reader = ShardReader(path, self.manifest.columns, self.manifest.range_rows)
-            capabilities = self._capabilities(executor, generation, reader)
-            self._announce(generation, state)
-            tally = self._work(executor, generation, reader, state, capabilities)
-            summary = replace(self._summarize(executor, generation, tally), earlier=state.succeeded)
-        is_asked_to_stop = self.stop.is_set() and not self.threshold.reason
-        judge_shard(self.name, summary, state.to_do, self.shard.rows, self.policy, is_asked_to_stop=is_asked_to_stop)
+            if threshold.keep_going():
+                tally = self._work(executor, generation, state, threshold, team)
+            else:
+                self._announce(generation, state)
+                tally = Tally()
+            summary = self._summarize(executor, generation, state, tally, threshold, team)
+        judge_shard(
+            self.name,
+            summary,
+            state.to_do,
+            self.shard.rows,
+            self.policy,
+            is_asked_to_stop=self.stop.is_set() and not (threshold.reason or self.refusals.reason),
+            is_job_lost=threshold.is_job_lost,
+            advice=self.refusals.advice,
+        )
         return summary
+
+    def _team(
+        self, generation: GenerationLayout, state: ShardState, executor: Executor, threshold: Threshold
+    ) -> Teamwork:
+        return Teamwork(self.storage, generation, self.manifest, self.attempt, state, self.policy, executor, threshold)
 
     def _capabilities(self, executor: Executor, generation: GenerationLayout, reader: ShardReader) -> Capabilities:
         body = self.storage.read(generation.verdict)
@@ -166,15 +175,7 @@ class _ShardRun:
         return found
 
     def _announce(self, generation: GenerationLayout, state: ShardState) -> None:
-        document = {
-            "attempt": self.attempt,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "started": self.started,
-            "policy": self.policy.to_json(),
-        }
-        url = generation.attempt(self.shard.index, self.attempt)
-        self.storage.write(url, json.dumps(document).encode(), "application/json")
+        self.attempt.announce(self.storage, generation, self.policy)
         kept = f", {state.succeeded:,} succeeded in earlier attempts" if state.attempts else ""
         self.say(f"{self.name}: {state.to_do:,} of {self.shard.rows:,} objects to do{kept}")
 
@@ -182,113 +183,68 @@ class _ShardRun:
         self,
         executor: Executor,
         generation: GenerationLayout,
+        state: ShardState,
+        threshold: Threshold,
+        team: Teamwork,
+    ) -> Tally:
+        with staging_folder() as folder:
+            path = fetch_shard(self.storage, self.manifest.job_url.bucket, self.shard, folder)
+            reader = ShardReader(path, self.manifest.columns, self.manifest.range_rows)
+            capabilities = self._capabilities(executor, generation, reader)
+            self._announce(generation, state)
+            return self._run(executor, generation, reader, state, capabilities, threshold, team)
+
+    def _run(
+        self,
+        executor: Executor,
+        generation: GenerationLayout,
         reader: ShardReader,
         state: ShardState,
         capabilities: Capabilities,
+        threshold: Threshold,
+        team: Teamwork,
     ) -> Tally:
-        ranges = {index: entry.range for index, entry in state.ranges.items()}
         lines = Progress(
             self.operation.name,
             state.succeeded,
             self.shard.rows,
             every_s=self.policy.progress_every_s,
+            load=team.load,
             write=self.say,
             clock=time.monotonic,
         )
-        recorder = Recorder(
-            self.storage, generation, self.shard.index, self.attempt, self.manifest.range_rows, ranges, _now
+        work = ShardWork(
+            self.storage, generation, self.manifest, self.attempt, state, self.operation, self.policy, reader
         )
-        done = failed = 0
+        self.refusals = work.refusals
+        tally = work.run(executor, capabilities, lines, threshold, self.stop)
+        self.abandoned = work.abandoned
+        return tally
 
-        def settle(work: Work, outcome: Outcome) -> None:
-            nonlocal done, failed
-            done += 1
-            failed += bool(outcome.error_code)
-            self.threshold.count(outcome)
-            recorder.record(work.number, work.obj, outcome)
-
-        def keep_going() -> bool:
-            lines.tick(done, failed, executor.window.slow_downs)
-            return self.threshold.keep_going() and not self.stop.is_set()
-
-        with recorder:
-            try:
-                executor.run(
-                    self.operation,
-                    self._source(reader, state, recorder, settle),
-                    RunContext(capabilities, is_replay=state.attempts > 0),
-                    settle,
-                    keep_going=keep_going,
-                )
-            finally:
-                recorder.finish()
-        return recorder.tally
-
-    def _source(
+    def _summarize(
         self,
-        reader: ShardReader,
+        executor: Executor,
+        generation: GenerationLayout,
         state: ShardState,
-        recorder: Recorder,
-        settle: Callable[[Work, Outcome], None],
-    ) -> Iterator[Work | None]:
-        """Yield the objects to do; ``None`` where the recorder needs a moment."""
-        forbids_replay = self.operation.replay is Replay.UNSAFE and state.was_cut and not self.policy.replay_unsafe
-        for number, obj in reader.rows(state.unfinished):
-            while recorder.is_busy:
-                yield None
-            recorder.hand_out(number)
-            index, ordinal = divmod(number, self.manifest.range_rows)
-            if forbids_replay and state.ranges[index].lacks(ordinal):
-                settle(Work(number, obj), _UNKNOWN)
-            else:
-                yield Work(number, obj)
-
-    def _summarize(self, executor: Executor, generation: GenerationLayout, tally: Tally) -> Summary:
-        stopped = self.threshold.reason or ("the task was asked to stop" if self.stop.is_set() else "")
+        tally: Tally,
+        threshold: Threshold,
+        team: Teamwork,
+    ) -> Summary:
         duration_s = time.monotonic() - self.clock_started
-        summary = Summary(tally, executor.requests, executor.retries, executor.window.slow_downs, duration_s, stopped)
-        document = {
-            "format": SUMMARY_FORMAT,
-            "shard": self.shard.index,
-            "attempt": self.attempt,
-            "tally": tally.to_json(),
-            "requests": summary.requests,
-            "retries": summary.retries,
-            "slow_downs": summary.slow_downs,
-            "duration_s": round(duration_s, 3),
-            "stopped": stopped,
-            "started": self.started,
-            "ended": _now(),
-        }
-        url = generation.summary(self.shard.index, self.attempt)
-        self.storage.write(url, json.dumps(document).encode(), "application/json")
+        summary = Summary(
+            tally,
+            executor.requests,
+            executor.retries,
+            executor.pace.window.slow_downs,
+            duration_s,
+            stopped=threshold.reason
+            or self.refusals.reason
+            or ("the task was asked to stop" if self.stop.is_set() else ""),
+            earlier=state.succeeded,
+        )
+        self.attempt.conclude(self.storage, generation, summary, {"abandoned": self.abandoned, **team.account()})
         rate = tally.objects / duration_s if duration_s else 0.0
         self.say(
             f"{self.name}: {tally.sentence()} in {duration_s:,.1f} s ({rate:,.0f}/s, {summary.requests:,} requests)"
         )
         return summary
-
-
-_UNKNOWN = Outcome(
-    0, OUTCOME_UNKNOWN, "an earlier attempt may have worked on this object before it died; not done again"
-)
-
-
-def _read_manifest(storage: Storage, layout: JobLayout) -> Manifest:
-    body = storage.read(layout.manifest)
-    if body is None:
-        raise JobDamagedError(f"{layout.manifest}: missing; clear the manifest task to publish it again")
-    return Manifest.from_json(body, place=str(layout.manifest))
-
-
-def _check_columns(operation: Operation, manifest: Manifest) -> None:
-    known = {*FIXED_COLUMNS, *manifest.columns}
-    if missing := sorted(operation.columns() - known):
-        raise ManifestError(
-            f"{operation.name}: Column({missing[0]!r}) is not in the manifest, which has {', '.join(sorted(known))}; "
-            "add it to columns="
-        )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

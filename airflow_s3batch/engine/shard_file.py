@@ -31,4 +31,12 @@ def fetch_shard(storage: Storage, bucket: str, shard: ShardFile, folder: Path) -
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != shard.sha256:
         raise JobDamagedError(f"{url}: altered since it was published: SHA-256 is {digest}, was {shard.sha256}")
+    if (rows := _rows_in(incoming)) != shard.rows:
+        raise JobDamagedError(f"{url}: has {rows:,} rows, the job's manifest says {shard.rows:,}; one was altered")
     return incoming.rename(path)
+
+
+def _rows_in(path: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,12 @@ import pyarrow.parquet as pq
 
 from airflow_s3batch.core.manifest import FIXED_COLUMNS
 from airflow_s3batch.core.objects import NO_COLUMNS, S3Object
+from airflow_s3batch.engine.exchange import Work
 
 _BATCH_ROWS = 2_000
+# a named tuple's own constructor takes twice the time, and there are two for each object
+_OBJECT = functools.partial(tuple.__new__, S3Object)
+_WORK = functools.partial(tuple.__new__, Work)
 
 
 class ShardReader:
@@ -29,49 +35,53 @@ class ShardReader:
 
     def first(self) -> S3Object | None:
         """Return the first object, ``None`` if the shard is empty."""
-        return next((obj for _, obj in self.rows({0: None})), None)
+        return next((work.obj for _, rows in self.rows({0: None}) for work in rows), None)
 
-    def rows(self, wanted: Mapping[int, frozenset[int] | None]) -> Iterator[tuple[int, S3Object]]:
+    def rows(self, wanted: Mapping[int, Iterable[int] | None]) -> Iterator[tuple[int, list[Work]]]:
         """
-        Yield ``(row number, object)`` for the *wanted* rows: by range index the ordinals, ``None`` for all.
+        Yield ``(range index, rows)`` for the *wanted* rows, ascending: by range index the ordinals, ``None`` for all.
 
-        Row groups that hold none of them are not read.
+        A range comes in several pieces. Row groups that hold no wanted row are not read.
         """
         with pq.ParquetFile(self._path) as file:
             offset = 0
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
-                if any(index in wanted for index in self._ranges(offset, rows)):
+                if any(index in wanted for index, _, _ in self._pieces(offset, rows)):
                     for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group]):
                         yield from self._wanted(offset, batch, wanted)
                         offset += batch.num_rows
                 else:
                     offset += rows
 
-    def _ranges(self, first: int, rows: int) -> range:
-        return range(first // self._range_rows, (first + rows - 1) // self._range_rows + 1)
+    def _pieces(self, first: int, rows: int) -> Iterator[tuple[int, int, int]]:
+        """Yield ``(range index, first row, end)`` of what rows *first* … have of each range."""
+        end = first + rows
+        while first < end:
+            index = first // self._range_rows
+            stop = min(end, (index + 1) * self._range_rows)
+            yield index, first, stop
+            first = stop
 
     def _wanted(
-        self, offset: int, batch: Any, wanted: Mapping[int, frozenset[int] | None]
-    ) -> Iterator[tuple[int, S3Object]]:
-        ranges = [index for index in self._ranges(offset, batch.num_rows) if index in wanted]
-        if not ranges:
-            return
-        numbered = enumerate(self._objects(batch), start=offset)
-        if len(ranges) == len(self._ranges(offset, batch.num_rows)) and all(wanted[index] is None for index in ranges):
-            yield from numbered
-            return
-        for number, obj in numbered:
-            index, ordinal = divmod(number, self._range_rows)
-            ordinals = wanted.get(index, frozenset())
-            if ordinals is None or ordinal in ordinals:
-                yield number, obj
+        self, offset: int, batch: Any, wanted: Mapping[int, Iterable[int] | None]
+    ) -> Iterator[tuple[int, list[Work]]]:
+        for index, first, stop in self._pieces(offset, batch.num_rows):
+            if index not in wanted:
+                continue
+            works = list(map(_WORK, zip(range(first, stop), self._objects(batch.slice(first - offset, stop - first)))))
+            ordinals = wanted[index]
+            if ordinals is not None:
+                start = index * self._range_rows
+                among = frozenset(ordinals)
+                works = [work for work in works if work.number - start in among]
+            if works:
+                yield index, works
 
     def _objects(self, batch: Any) -> Iterator[S3Object]:
         fixed = [batch.column(name).to_pylist() for name in FIXED_COLUMNS]
         if not self._columns:
-            yield from map(S3Object, *fixed, [NO_COLUMNS] * batch.num_rows)
-            return
+            return map(_OBJECT, zip(*fixed, itertools.repeat(NO_COLUMNS)))
         extras = zip(*(batch.column(name).to_pylist() for name in self._columns), strict=True)
         dicts = (dict(zip(self._columns, values, strict=True)) for values in extras)
-        yield from map(S3Object, *fixed, dicts)
+        return map(_OBJECT, zip(*fixed, dicts))

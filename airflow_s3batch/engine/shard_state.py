@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,12 +23,14 @@ class ShardState:
     Attributes:
         ranges: by index.
         attempts: how many there were.
-        was_cut: one of them did not end in order: what has no outcome may have been worked on.
+        ended: those that ended in order: what they have left without an outcome, they have not begun.
+        began: Unix time at which the first of them was named, by its worker's clock; 0 if there was none.
     """
 
     ranges: dict[int, RangeState]
     attempts: int
-    was_cut: bool
+    ended: frozenset[str] = frozenset()
+    began: float = 0.0
 
     @property
     def unfinished(self) -> dict[int, frozenset[int] | None]:
@@ -54,6 +57,19 @@ class ShardState:
         )
         return sum(sizes)
 
+    def doubts(self, index: int, claimants: Collection[str]) -> frozenset[int]:
+        """
+        Return the ordinals of range *index* that one of *claimants* may have worked on without leaving an outcome.
+
+        Those are attempts that claimed the range, before this state was read or since.
+        """
+        state = self.ranges[index]
+        found: set[int] = set()
+        for attempt in set(claimants) - self.ended:
+            told = {o for commit in state.commits if commit.attempt == attempt for o in ordinals_in(commit.attempted)}
+            found.update(set(range(state.range.rows)) - told)
+        return frozenset(found)
+
 
 def shard_state(storage: Storage, manifest: Manifest, shard: ShardFile, generation: GenerationLayout) -> ShardState:
     """
@@ -67,5 +83,12 @@ def shard_state(storage: Storage, manifest: Manifest, shard: ShardFile, generati
     with ThreadPoolExecutor(_READERS) as pool:
         commits = list(pool.map(lambda entry: evidence.read_commits(storage, entry), ranges))
     states = {entry.index: merge(entry, found) for entry, found in zip(ranges, commits, strict=True)}
-    was_cut = any(attempt not in evidence.summaries for attempt in evidence.attempts)
-    return ShardState(states, len(evidence.attempts), was_cut)
+    ended = frozenset(attempt for attempt, told in evidence.summaries.items() if not told.abandoned)
+    began = min((attempt_time(attempt) for attempt in evidence.attempts), default=0.0)
+    return ShardState(states, len(evidence.attempts), ended, began)
+
+
+def attempt_time(attempt: str) -> float:
+    """Return the Unix time that is part of an attempt's name, ``<try>-<milliseconds>-<random>``; 0 if there is none."""
+    milliseconds = attempt.split("-")[1:2]
+    return int(milliseconds[0]) / 1000 if milliseconds and milliseconds[0].isdigit() else 0.0

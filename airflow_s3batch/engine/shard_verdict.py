@@ -8,7 +8,17 @@ from airflow_s3batch.core.verdicts import is_transient
 from airflow_s3batch.engine.policy import Policy, allowed_count
 
 
-def judge_shard(name: str, summary: Summary, to_do: int, rows: int, policy: Policy, *, is_asked_to_stop: bool) -> None:
+def judge_shard(
+    name: str,
+    summary: Summary,
+    to_do: int,
+    rows: int,
+    policy: Policy,
+    *,
+    is_asked_to_stop: bool,
+    is_job_lost: bool = False,
+    advice: str = "",
+) -> None:
     """
     Return if the shard is done; everything is committed already.
 
@@ -19,6 +29,8 @@ def judge_shard(name: str, summary: Summary, to_do: int, rows: int, policy: Poli
         rows: objects of the shard.
         policy: what counts, and how much of it is allowed.
         is_asked_to_stop: somebody outside ended the attempt.
+        is_job_lost: the failures of other shards ended it; an attempt more would end in the same way.
+        advice: a sentence on the cause, if it is known.
 
     Raises:
         TooManyFailuresError: more failed than is allowed, for reasons that another attempt won't change.
@@ -36,13 +48,14 @@ def judge_shard(name: str, summary: Summary, to_do: int, rows: int, policy: Poli
         return
     told = f"{name}: {tally.sentence()}.{_first(tally, policy.tolerate)}"
     passing = sum(number for code, number in tally.codes.items() if is_transient(code) and code not in policy.tolerate)
-    if passing and counted - passing - skipped <= allowed:
+    if passing and not is_job_lost and counted - passing - skipped <= allowed:
         raise InfrastructureError(
             f"{told} These are troubles of the store or the network: the next attempt does them again"
         )
     limit = f" {counted:,} count, {allowed:,} are allowed." if allowed or counted != tally.failed else ""
     stopped = f" Stopped early: {summary.stopped}." if summary.stopped else ""
-    raise TooManyFailuresError(f"{told}{limit}{stopped} Fix the cause and clear this task to run only these again")
+    told = f"{told}{limit}{' ' if advice else ''}{advice}{stopped}"
+    raise TooManyFailuresError(f"{told} Fix the cause and clear this task to run only these again")
 
 
 def _first(tally: Tally, tolerate: frozenset[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Protocol
 
@@ -27,6 +27,11 @@ class Signer:
     Signs requests with the session's credentials of this second.
 
     Credentials are asked for once a second, so that botocore can refresh them in time. Not for several threads.
+
+    Attributes:
+        amz_date: what requests are dated with.
+        token: the credentials' session token.
+        stamp: changes whenever one of them may have.
     """
 
     def __init__(
@@ -39,10 +44,11 @@ class Signer:
         self._clock = clock
         self._second = -1
         self._current: FrozenCredentials | None = None
-        self._keys: dict[tuple[str, str, str, str], bytes] = {}
+        self._scopes: dict[tuple[str, str], _Scope] = {}
         self._offset_s = 0.0
         self.amz_date = ""
         self.token: str | None = None
+        self.stamp = 0
 
     def tick(self) -> FrozenCredentials | None:
         """Bring date and credentials up to this second; `amz_date` and `token` are valid afterwards."""
@@ -52,6 +58,8 @@ class Signer:
             self.amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
             self._current = self._credentials()
             self.token = self._current.token if self._current else None
+            self.stamp += 1
+            self._scopes.clear()
         return self._current
 
     def forget(self) -> None:
@@ -73,23 +81,44 @@ class Signer:
         credentials = self._current
         if credentials is None:
             return ""
-        day = self.amz_date[:8]
-        scope = f"{day}/{region}/{service}/aws4_request"
+        scope = self._scopes.get((region, service))
+        if scope is None:
+            scope = self._scopes[region, service] = _Scope(credentials, self.amz_date, region, service)
         digest = sha256(canonical_request.encode()).hexdigest()
-        to_sign = f"AWS4-HMAC-SHA256\n{self.amz_date}\n{scope}\n{digest}"
-        key = self._keys.get((credentials.secret_key, day, region, service))
-        if key is None:
-            key = _signing_key(credentials.secret_key, (day, region, service, "aws4_request"))
-            self._keys = {(credentials.secret_key, day, region, service): key}
-        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-        return (
-            f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
-            f"SignedHeaders={signed_headers}, Signature={signature}"
-        )
+        return f"{scope.head}{signed_headers}, Signature={scope.signature(scope.to_sign + digest)}"
 
 
-def _signing_key(secret: str, scope: Sequence[str]) -> bytes:
+class _Scope:
+    """
+    What signatures of one second, region and service share.
+
+    Attributes:
+        head: the header's value up to the signed names.
+        to_sign: the text to sign up to the request's digest.
+    """
+
+    __slots__ = ("_inner", "_outer", "head", "to_sign")
+
+    def __init__(self, credentials: FrozenCredentials, amz_date: str, region: str, service: str) -> None:
+        scope = f"{amz_date[:8]}/{region}/{service}/aws4_request"
+        self.head = f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders="
+        self.to_sign = f"AWS4-HMAC-SHA256\n{amz_date}\n{scope}\n"
+        key = _signing_key(credentials.secret_key, amz_date[:8], region, service)
+        # HMAC with the key's two blocks hashed once: half the time of a whole one (RFC 2104, section 4)
+        block = key.ljust(64, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def signature(self, text: str) -> str:
+        """Return the HMAC of *text*, in hex."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text.encode())
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
+def _signing_key(secret: str, *scope: str) -> bytes:
     key = f"AWS4{secret}".encode()
-    for part in scope:
+    for part in (*scope, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key

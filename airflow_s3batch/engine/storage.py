@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import botocore.exceptions
+import urllib3.exceptions
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError, S3BatchError
+from airflow_s3batch.core.permissions import PERMISSION_CODES, missing_permission
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.core.verdicts import Verdict, verdict_for
+from airflow_s3batch.engine.staging import disk_sentences
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.access import S3Access
 
 MISSING_CODES = frozenset({"NoSuchKey", "404", "NotFound"})
-REFUSED_CODES = frozenset(
-    {
-        "403",
-        "AccessDenied",
-        "AllAccessDisabled",
-        "ExpiredToken",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "NoSuchBucket",
-        "PermanentRedirect",
-        "SignatureDoesNotMatch",
-        "AuthorizationHeaderMalformed",
-    }
+_ACTIONS = {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket", "delete": "s3:DeleteObject"}
+_REFUSING = frozenset({Verdict.FAIL, Verdict.CREDENTIALS, Verdict.ABORT})
+_BODY_TRIES = 3
+_CUT_BODIES = (
+    botocore.exceptions.IncompleteReadError,
+    botocore.exceptions.ReadTimeoutError,
+    botocore.exceptions.ResponseStreamingError,
+    urllib3.exceptions.ProtocolError,  # as botocore lets through from the body of a refusal
 )
 
 
 class StoredFile(NamedTuple):
-    """A file as a listing shows it; *e_tag* without quotes."""
+    """A file as a listing shows it; *e_tag* without quotes, *last_modified* by the store's clock, to the second."""
 
     url: S3Url
     size: int
     e_tag: str
+    last_modified: datetime
 
 
 class Storage(Protocol):
@@ -79,12 +80,18 @@ class S3Storage:
     def read(self, url: S3Url) -> bytes | None:  # noqa: D102 - the port's docstring holds
         with _sentences("read", url):
             try:
-                body: bytes = self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read()
+                return self._whole(url)
             except botocore.exceptions.ClientError as error:
                 if error.response["Error"]["Code"] in MISSING_CODES:
                     return None
                 raise
-            return body
+
+    def _whole(self, url: S3Url) -> bytes:
+        """Return the file's bytes; boto3 itself does not try again where a body is cut or stops coming."""
+        for _ in range(_BODY_TRIES - 1):
+            with contextlib.suppress(*_CUT_BODIES):
+                return bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read())
+        return bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read())
 
     def write(self, url: S3Url, body: bytes, content_type: str = "application/octet-stream") -> str:  # noqa: D102
         with _sentences("write", url):
@@ -94,7 +101,8 @@ class S3Storage:
     def list(self, prefix: S3Url) -> Iterator[StoredFile]:  # noqa: D102
         for page in self._pages(prefix):
             for entry in page.get("Contents", ()):
-                yield StoredFile(S3Url(prefix.bucket, entry["Key"]), entry["Size"], entry["ETag"].strip('"'))
+                url, e_tag = S3Url(prefix.bucket, entry["Key"]), entry["ETag"].strip('"')
+                yield StoredFile(url, entry["Size"], e_tag, entry["LastModified"])
 
     def folders(self, prefix: S3Url) -> Iterator[str]:  # noqa: D102
         base = S3Url(prefix.bucket, prefix.key.rstrip("/") + "/" if prefix.key else "")
@@ -109,7 +117,7 @@ class S3Storage:
             yield from pages
 
     def download(self, url: S3Url, path: Path) -> None:  # noqa: D102
-        with _sentences("read", url):
+        with _sentences("read", url), disk_sentences(path.parent):
             self._client.download_file(url.bucket, url.key, str(path))
 
     def upload(self, path: Path, url: S3Url, content_type: str = "application/octet-stream") -> str:  # noqa: D102
@@ -150,8 +158,18 @@ def _from_client_error(verb: str, url: S3Url, error: botocore.exceptions.ClientE
         return AccessError(f"can't {verb} {url}: there is no such object")
     if code == "NoSuchBucket":
         return AccessError(f"can't {verb} {url}: bucket {url.bucket!r} does not exist")
-    if code in REFUSED_CODES:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if verdict_for(status, code) in _REFUSING:
         return AccessError(
-            f"can't {verb} {url}: the store refuses with {code} ({text}); check the connection's permissions"
+            f"can't {verb} {url}: the store refuses with {code} ({text}); {_next_step(verb, url, code, text)}"
         )
     return InfrastructureError(f"can't {verb} {url}: {code} ({text})")
+
+
+def _next_step(verb: str, url: S3Url, code: str, text: str) -> str:
+    if code not in PERMISSION_CODES and code != "403":  # boto3's code of a HEAD that was refused
+        return "check the connection's permissions"
+    place = f"arn:aws:s3:::{url.bucket}"
+    if verb != "list":
+        place = f"{place}/{url.key.rpartition('/')[0]}/*"
+    return missing_permission(code, text, [_ACTIONS[verb]], place)

@@ -8,9 +8,12 @@ there is no limit of 1,024 descriptors. Nothing is made before the constructor r
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import boto3
@@ -23,6 +26,7 @@ from airflow_s3batch.engine.prepared import Kind, Template
 from airflow_s3batch.version import __version__
 
 _BODYLESS = {"HEAD": (pycurl.NOBODY, 1), "GET": (pycurl.HTTPGET, 1), "DELETE": (pycurl.CUSTOMREQUEST, "DELETE")}
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Answer(NamedTuple):
@@ -33,13 +37,13 @@ class Answer(NamedTuple):
         tag: what `Transport.start` was given.
         status: HTTP status, 0 if there was no complete answer.
         curl_error: libcurl's error number, 0 if the transfer completed.
-        was_resent: a failed request that libcurl had sent a second time by itself, as it does when a kept connection
-            turns out to be dead; the first may have been executed.
+        was_resent: a request that may have failed and that libcurl had sent a second time by itself, as it does when
+            a kept connection turns out to be dead; the first may have been executed.
     """
 
     tag: Any
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
     curl_error: int
     curl_message: str
@@ -49,16 +53,26 @@ class Answer(NamedTuple):
 class _Handle:
     """A pooled curl handle, set up for one kind of request."""
 
-    __slots__ = ("body", "chunks", "curl", "header_lines", "kind", "request_bytes", "tag")
+    __slots__ = ("body", "chunks", "curl", "filled", "header_lines", "kind", "pool", "started", "tag")
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, pool: list[_Handle]) -> None:
+        """*pool* is where the handle waits when it is idle."""
         self.curl = pycurl.Curl()
         self.kind = kind
+        self.pool = pool
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
+        self.filled: tuple[str, list[str], bytes] = ("", [], b"")
         self.body: bytes | None = None
-        self.request_bytes = 0
         self.tag: Any = None
+        self.started = 0.0
+
+    @property
+    def was_resent(self) -> bool:
+        """Whether libcurl sent the request twice: its size, body included, is twice that of all we know of it."""
+        url, headers, body = self.filled
+        request_bytes = len(url) + sum(map(len, headers)) + len(body)
+        return bool(self.curl.getinfo(pycurl.REQUEST_SIZE) > 2 * request_bytes)
 
 
 class Transport:
@@ -74,17 +88,16 @@ class Transport:
         self, access: S3Access, *, max_connections: int, request_timeout_s: float, connect_timeout_s: float
     ) -> None:
         self._access = access
-        self._timeout_ms = int(request_timeout_s * 1000)
-        self._connect_timeout_ms = int(connect_timeout_s * 1000)
+        self._request_timeout_s = request_timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._clock = time.monotonic
         self._ca = _ca_bundle(access)
         self._idle: dict[Kind, list[_Handle]] = {}
         self._busy: dict[pycurl.Curl, _Handle] = {}
         self._poller = _Poller()
-        self._due_ms = -1
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_connections * 2)
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._poller.note)
 
     def __enter__(self) -> Self:
         return self
@@ -105,71 +118,102 @@ class Transport:
         """Return the number of requests in flight."""
         return len(self._busy)
 
+    def tags(self) -> list[Any]:
+        """Return the tags of the requests in flight."""
+        return [handle.tag for handle in self._busy.values()]
+
     def start(self, tag: Any, template: Template, filled: tuple[str, list[str], bytes]) -> None:
         """Send one request; its `Answer` carries *tag*."""
-        url, headers, body = filled
         pool = self._idle.get(template.kind)
-        handle = pool.pop() if pool else self._new_handle(template.kind)
+        if pool is None:
+            pool = self._idle[template.kind] = []
+        handle = pool.pop() if pool else self._new_handle(template.kind, pool)
         curl = handle.curl
+        handle.tag = tag
+        handle.filled = filled
+        handle.started = self._clock()
+        url, headers, body = filled
         curl.setopt(pycurl.URL, url)
         curl.setopt(pycurl.HTTPHEADER, headers)
         if handle.body is not body:
             handle.body = body
             if template.kind.method not in _BODYLESS:
                 curl.setopt(pycurl.POSTFIELDS, body)
-        handle.tag = tag
-        handle.request_bytes = len(url) + sum(map(len, headers))
         self._busy[curl] = handle
         self._multi.add_handle(curl)
 
-    def poll(self, timeout_s: float) -> Iterator[Answer]:
-        """Move data for at most *timeout_s* (less if something happens); yield the answers that are complete."""
-        if self._due_ms == 0:
-            self._due_ms = -1
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-            timeout_s = 0.0
-        elif self._due_ms > 0:
-            timeout_s = min(timeout_s, self._due_ms / 1000)
-        events = self._poller.poll(timeout_s)
-        for descriptor, readiness in events:
-            self._multi.socket_action(descriptor, readiness)
-        if not events and self._due_ms != 0:
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        yield from self._finished()
-
-    def _finished(self) -> Iterator[Answer]:
-        while True:
-            remaining, done, failed = self._multi.info_read()
+    def poll(self, timeout_s: float) -> list[Answer]:
+        """Move data for at most *timeout_s* (less if something happens); return the answers that are complete."""
+        multi = self._multi
+        due_ms = multi.timeout()  # asking is cheaper than being told by libcurl, twice per request
+        if due_ms == 0:
+            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            due_ms = multi.timeout()
+        if due_ms >= 0:
+            timeout_s = min(timeout_s, due_ms / 1000)
+        ready = self._poller.poll(timeout_s)
+        for descriptor, readiness in ready:
+            multi.socket_action(descriptor, readiness)
+        if not ready:
+            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        answers: list[Answer] = []
+        remaining = 1
+        while remaining:
+            remaining, done, failed = multi.info_read()
             for curl in done:
-                yield self._answer(curl, 0, "")
+                answers.append(self._answer(curl, 0, ""))
             for curl, number, message in failed:
-                yield self._answer(curl, number, message)
-            if not remaining:
-                return
+                answers.append(self._answer(curl, number, message))
+        answers.extend(self._overdue())
+        return answers
+
+    def _overdue(self) -> Iterator[Answer]:
+        """
+        Give up the requests that have reached their deadline; yield that as answers.
+
+        libcurl's own deadlines cost it two timers per request. Here the oldest request is looked at, and others only if
+        that one is late.
+        """
+        now = self._clock()
+        soonest_s = min(self._connect_timeout_s, self._request_timeout_s)
+        late = []
+        for curl, handle in self._busy.items():  # oldest first
+            age_s = now - handle.started
+            if age_s < soonest_s:
+                break
+            if age_s >= self._request_timeout_s:
+                late.append((curl, f"no answer within {self._request_timeout_s:g} s"))
+            elif age_s >= self._connect_timeout_s and not curl.getinfo(pycurl.PRETRANSFER_TIME):
+                late.append((curl, f"no connection within {self._connect_timeout_s:g} s"))
+        for curl, message in late:
+            yield self._answer(curl, pycurl.E_OPERATION_TIMEDOUT, message)
 
     def _answer(self, curl: pycurl.Curl, number: int, message: str) -> Answer:
         handle = self._busy.pop(curl)
         self._multi.remove_handle(curl)
         status = 0 if number else curl.getinfo(pycurl.RESPONSE_CODE)
-        body = b"".join(handle.chunks)
-        # twice the size can only be two requests; with a body the size says nothing
-        was_resent = status >= 400 and not handle.body and curl.getinfo(pycurl.REQUEST_SIZE) > 2 * handle.request_bytes
-        headers = _parsed(handle.header_lines) if handle.kind.wants_headers else {}
-        handle.chunks.clear()
-        handle.header_lines.clear()
+        body = b""
+        if handle.chunks:
+            body = b"".join(handle.chunks)
+            handle.chunks.clear()
+        headers = _NO_HEADERS
+        if handle.header_lines:
+            if status and not _is_whole(handle.header_lines):
+                number, message, status = pycurl.E_PARTIAL_FILE, "the answer ended in the middle of its headers", 0
+            headers = _parsed(handle.header_lines)
+            handle.header_lines.clear()
         tag, handle.tag = handle.tag, None
-        self._idle.setdefault(handle.kind, []).append(handle)
-        return Answer(tag, status, headers, body, number, message, was_resent)
+        handle.pool.append(handle)
+        may_tell_of_failures = status >= 400 or handle.kind.method == "POST"  # DeleteObjects tells in a 200
+        return Answer(tag, status, headers, body, number, message, may_tell_of_failures and handle.was_resent)
 
-    def _new_handle(self, kind: Kind) -> _Handle:
-        handle = _Handle(kind)
+    def _new_handle(self, kind: Kind, pool: list[_Handle]) -> _Handle:
+        handle = _Handle(kind, pool)
         curl = handle.curl
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.PATH_AS_IS, 1)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.USERAGENT, f"airflow-s3batch/{__version__}")
-        curl.setopt(pycurl.TIMEOUT_MS, self._timeout_ms)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, self._connect_timeout_ms)
         curl.setopt(pycurl.WRITEFUNCTION, handle.chunks.append)
         if kind.wants_headers:
             curl.setopt(pycurl.HEADERFUNCTION, handle.header_lines.append)
@@ -199,43 +243,60 @@ class Transport:
         proxies = configured if configured is not None else get_environ_proxies(origin)
         return str(proxies.get(origin.partition(":")[0], ""))
 
-    def _on_socket(self, what: int, descriptor: int, *_: object) -> None:
-        self._poller.want(descriptor, what)
-
-    def _on_timer(self, timeout_ms: int) -> None:
-        self._due_ms = timeout_ms
-
 
 class _Poller:
-    """epoll where there is one, else poll: which descriptors are ready, in libcurl's terms."""
+    """
+    epoll where there is one, else poll: which descriptors are ready, in libcurl's terms.
+
+    libcurl lets go of a socket after each request and takes it up for the next. What it wants is therefore noted, and
+    the kernel is told just before waiting. A socket that nobody wants stays registered until it has something to say.
+    """
 
     def __init__(self) -> None:
         self._is_epoll = hasattr(select, "epoll")
         self._poll: Any = select.epoll() if self._is_epoll else select.poll()
-        self._known: set[int] = set()
         self._in, self._out = (select.EPOLLIN, select.EPOLLOUT) if self._is_epoll else (select.POLLIN, select.POLLOUT)
+        self._masks = {
+            pycurl.POLL_IN: self._in,
+            pycurl.POLL_OUT: self._out,
+            pycurl.POLL_INOUT: self._in | self._out,
+            pycurl.POLL_NONE: 0,
+        }
+        self._noted: dict[int, int] = {}
+        self._unwanted: set[int] = set()
 
-    def want(self, descriptor: int, what: int) -> None:
-        """Watch *descriptor* as libcurl asks."""
-        if what == pycurl.POLL_REMOVE:
-            self._known.discard(descriptor)
-            with contextlib.suppress(OSError, KeyError):  # closed already
-                self._poll.unregister(descriptor)
-            return
-        mask = (self._in if what & pycurl.POLL_IN else 0) | (self._out if what & pycurl.POLL_OUT else 0)
-        if descriptor in self._known:
-            with contextlib.suppress(OSError):
-                self._poll.modify(descriptor, mask)
-                return
-        self._known.add(descriptor)
-        self._poll.register(descriptor, mask)
+    def note(self, what: int, descriptor: int, *_: object) -> None:
+        """Take note of what libcurl wants of *descriptor*: its socket callback, twice per request."""
+        self._noted[descriptor] = what
 
     def poll(self, timeout_s: float) -> list[tuple[int, int]]:
         """Return ``(descriptor, CSELECT bits)``, waiting at most *timeout_s*."""
+        modify, unwanted, masks = self._poll.modify, self._unwanted, self._masks
+        for descriptor, what in self._noted.items():
+            if what == pycurl.POLL_REMOVE:
+                unwanted.add(descriptor)
+                continue
+            unwanted.discard(descriptor)
+            try:
+                modify(descriptor, masks[what])
+            except OSError:  # a new socket, maybe under the number of one that was closed
+                self._poll.register(descriptor, masks[what])
+        self._noted.clear()
         ready = self._poll.poll(timeout_s if self._is_epoll else timeout_s * 1000)
-        return [(descriptor, self._bits(mask)) for descriptor, mask in ready]
+        return [(descriptor, self._bits(mask)) for descriptor, mask in ready if self._is_wanted(descriptor)]
+
+    def _is_wanted(self, descriptor: int) -> bool:
+        """Return whether libcurl waits for *descriptor*; if not, it is not asked about any more."""
+        if descriptor not in self._unwanted:
+            return True
+        self._unwanted.discard(descriptor)
+        with contextlib.suppress(OSError, KeyError):  # closed already
+            self._poll.unregister(descriptor)
+        return False
 
     def _bits(self, mask: int) -> int:
+        if mask == self._in:
+            return int(pycurl.CSELECT_IN)
         bits = (pycurl.CSELECT_IN if mask & self._in else 0) | (pycurl.CSELECT_OUT if mask & self._out else 0)
         return bits if not mask & ~(self._in | self._out) else bits | pycurl.CSELECT_IN | pycurl.CSELECT_ERR
 
@@ -243,6 +304,12 @@ class _Poller:
         """Give the descriptor back."""
         if self._is_epoll:
             self._poll.close()
+
+
+def _is_whole(lines: list[bytes]) -> bool:
+    """Return whether the last answer's headers end in an empty line; libcurl does not mind where they are cut."""
+    last = itertools.takewhile(lambda line: not line.startswith(b"HTTP/"), reversed(lines))
+    return any(not line.strip() for line in last)
 
 
 def _parsed(lines: list[bytes]) -> dict[str, str]:

@@ -14,14 +14,14 @@ def policy_problems(**values: Any) -> list[str]:
     found: list[str] = []
     for name, value in values.items():
         default = getattr(Policy(), name)
-        expected = (
-            (int, float) if isinstance(default, (int, float)) and not isinstance(default, bool) else type(default)
-        )
         if name == "tolerate":
             if isinstance(value, str) or not _is_collection_of_codes(value):
                 found.append(f"tolerate={value!r} is not a set of error codes such as {{'NoSuchKey'}}")
-        elif not isinstance(value, expected) or (expected is not bool and isinstance(value, bool)):
-            found.append(f"{name}={value!r} is not a {'number' if expected is not bool else 'bool'}")
+        elif isinstance(default, bool):
+            if not isinstance(value, bool):
+                found.append(f"{name}={value!r} is not a bool")
+        elif (value is not None or default is not None) and not _is_number(value):
+            found.append(f"{name}={value!r} is not a number{' or None' if default is None else ''}")
     if found:
         return found
     try:
@@ -29,6 +29,10 @@ def policy_problems(**values: Any) -> list[str]:
     except ArgumentError as error:
         found.append(clauses(error))
     return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_collection_of_codes(value: Any) -> bool:

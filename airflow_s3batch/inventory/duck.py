@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from airflow_s3batch.core.errors import InfrastructureError, ManifestError
+from airflow_s3batch.engine.staging import NEXT_STEP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +73,8 @@ def sentences(what: str) -> Iterator[None]:
         next_step = "raise memory_limit, or give the staging folder more disk"
         raise InfrastructureError(f"{what}: {one_line(error)}; {next_step}") from None
     except duckdb.Error as error:
+        if os.strerror(errno.ENOSPC) in str(error):
+            raise InfrastructureError(f"{what}: {one_line(error)}; {NEXT_STEP}") from None
         raise ManifestError(f"{what}: {one_line(error)}") from None
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ArgumentError, JobDamagedError, SelectionError
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import NO_COLUMNS
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.inventory import duck
 from airflow_s3batch.inventory.delivery import Delivery, find_delivery, read_pinned
 from airflow_s3batch.inventory.faults import in_inventory_words
@@ -22,6 +21,7 @@ from airflow_s3batch.inventory.shards import range_rows_for, shard_sizes, write_
 
 if TYPE_CHECKING:
     import datetime as dt
+    from pathlib import Path
 
     import duckdb
 
@@ -87,8 +87,7 @@ def publish_manifest(
         )
         job = None
     log(_found_line(delivery))
-    with tempfile.TemporaryDirectory(prefix="s3batch-", dir=staging_dir, ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
+    with staging_folder(staging_dir) as folder:
         with duck.open_locked(folder, memory_limit=memory_limit, threads=threads) as connection:
             check_selection(connection, selection, sql_columns(delivery), source=str(delivery.url))
             check_delete_markers(delivery, selection)
@@ -101,7 +100,7 @@ def publish_manifest(
 
 def _published(storage: Storage, job: Job) -> Manifest | None:
     text = storage.read(job.layout.manifest)
-    return None if text is None else Manifest.from_json(text, place=str(job.layout.manifest))
+    return None if text is None else Manifest.from_json(text, place=str(job.layout.manifest)).of(job.layout.url)
 
 
 def _log_kept_delivery(job: Job, selection: Selection, log: Log) -> None:

@@ -165,5 +165,11 @@ class CopyObject(Operation):
         return {}
 
     def iam_actions(self) -> set[str]:  # noqa: D102
-        actions = {"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"}
-        return actions | ({"s3:PutObjectAcl"} if self.canned_acl else set())
+        actions = {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"}
+        if self.tags is None:
+            actions |= {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"}
+        if self.tags is None or self.tags:
+            actions.add("s3:PutObjectTagging")
+        if self.canned_acl:
+            actions.add("s3:PutObjectAcl")
+        return actions | ({"kms:Decrypt", "kms:GenerateDataKey"} if self.encryption == "SSE-KMS" else set())

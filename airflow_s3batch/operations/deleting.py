@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 from airflow_s3batch.core.errors import CapabilityError
@@ -23,10 +24,12 @@ from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.delete_xml import DELETED, delete_results, delete_xml, fits_xml
 from airflow_s3batch.operations.probing import HEAD, SCRATCH_BODY, expect_gone, expect_intact, expect_success, refuse
 from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.sameness import changed_message
 
 _HONOURED = "honoured"
 _IGNORED = "ignored"
 _MOST_TRIES = 5
+_LEEWAY_S = 2.0  # both times are rounded to seconds
 _WRONG_ETAG = "00000000000000000000000000000000"
 _CONDITION_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "Conflict"})
 _PUT = Call("PutObject", wants_headers=True)
@@ -39,7 +42,8 @@ class DeleteObject(Operation):
 
     Without a version id, an object in a versioned bucket gets a delete marker, and an object in an unversioned one is
     gone for good. Such a delete is conditional on the manifest's ETag (or on that of a HEAD just before, if the
-    manifest has none): an object that changed is reported as ``PreconditionFailed`` and stays.
+    manifest has none): an object that changed is reported as ``PreconditionFailed`` and stays. Bodies are told apart
+    by ETag: one that was written again with the same bytes is the same object.
 
     Args:
         bypass_governance_retention: delete versions under GOVERNANCE retention (needs the permission of that name).
@@ -85,17 +89,41 @@ class DeleteObject(Operation):
             return _judged(response, context)
         if obj.version_id is None and context.capabilities.findings.get("single_conditions") == _IGNORED:
             return Outcome(400, "InvalidRequest", "the store ignores If-Match on deletes; see allow_unconditional")
+        if obj.version_id == "null":
+            return (yield from self._null_steps(obj, context))
         e_tag = obj.e_tag
-        if obj.version_id == "null" or e_tag is None:
-            seen = yield from _seen_e_tag(obj, context)
+        if e_tag is None:
+            seen = _seen_e_tag(obj, (yield Request(HEAD, obj.bucket, obj.key)), context)
             if isinstance(seen, Outcome):
                 return seen
             e_tag = seen
-        # S3 evaluates conditions against the current version only: a null version was compared just now
-        headers = (("if-match", f'"{e_tag}"'),) if obj.version_id is None else ()
-        response = yield Request(self._single, obj.bucket, obj.key, obj.version_id, headers)
-        if headers and response.error_code in _CONDITION_CODES:
+        response = yield Request(self._single, obj.bucket, obj.key, None, _if_match(e_tag))
+        if response.error_code in _CONDITION_CODES:
             return (yield from _after_conflict(obj, e_tag, response, context))
+        return _judged(response, context)
+
+    def _null_steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:
+        """
+        Delete a null version, which unlike others can be overwritten: by any write, unless versioning is enabled.
+
+        S3 evaluates conditions against the current version only, so one is sent where the null version is current.
+        Where it is not, or a store refuses a condition with a version, it is compared right before.
+        """
+        if context.capabilities.bucket(obj.bucket).versioning != "Enabled":
+            head = yield Request(HEAD, obj.bucket, obj.key)
+            if head.is_success and head.headers.get("x-amz-version-id", "null") == "null":
+                seen = _seen_e_tag(obj, head, context)
+                if isinstance(seen, Outcome):
+                    return seen
+                response = yield Request(self._single, obj.bucket, obj.key, "null", _if_match(seen))
+                if response.error_code in _CONDITION_CODES:
+                    return (yield from _after_conflict(obj, seen, response, context))
+                if response.status not in (400, 501):
+                    return _judged(response, context)
+        seen = _seen_e_tag(obj, (yield Request(HEAD, obj.bucket, obj.key, "null")), context)
+        if isinstance(seen, Outcome):
+            return seen
+        response = yield Request(self._single, obj.bucket, obj.key, "null")
         return _judged(response, context)
 
     def batch_steps(self, objects: Sequence[S3Object], context: RunContext) -> Steps[list[Outcome]]:  # noqa: D102
@@ -116,7 +144,7 @@ class DeleteObject(Operation):
                 obj = objects[number]
                 outcome = told.get((obj.key, obj.version_id or "")) or told.get((obj.key, ""))
                 if outcome is None or outcome.error_code in _CONDITION_CODES:
-                    outcome = yield from self.steps(obj, followed)
+                    outcome = yield from self._followed_up(obj, outcome, followed)
                 elif outcome.error_code and verdict_for(outcome.http_status, outcome.error_code) in _RETRIED:
                     again.append(number)
                 outcomes[number] = outcome
@@ -124,6 +152,19 @@ class DeleteObject(Operation):
             if not waiting:
                 break
         return [outcome or Outcome(0, "InternalError", "no answer for this key") for outcome in outcomes]
+
+    def _followed_up(self, obj: S3Object, told: Outcome | None, context: RunContext) -> Steps[Outcome]:
+        """Return what became of *obj*, for which the answer to a batch has nothing, or a condition that failed."""
+        if told is None:  # it may have been deleted all the same
+            return (yield from self.steps(obj, replace(context, is_replay=True)))
+        if obj.e_tag is None or obj.version_id is not None:
+            return (yield from self.steps(obj, context))
+        response = Response(told.http_status, {}, b"", told.error_code, told.message)
+        if told.error_code == "NoSuchKey":
+            return _judged(response, context)
+        if told.error_code == "PreconditionFailed":
+            return (yield from _after_conflict(obj, obj.e_tag, response, context))
+        return (yield from self.steps(obj, context))
 
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
         other = scratch._replace(key=scratch.key + "-other")
@@ -171,26 +212,57 @@ class DeleteObject(Operation):
 _RETRIED = frozenset({Verdict.RETRY, Verdict.THROTTLE})
 
 
-def _seen_e_tag(obj: S3Object, context: RunContext) -> Steps[str | Outcome]:
-    """Return the ETag that a HEAD shows (empty for a delete marker), or why the object is not to be deleted."""
-    response = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
-    if obj.version_id == "null" and response.headers.get("x-amz-delete-marker") == "true":
+def _if_match(e_tag: str) -> tuple[tuple[str, str], ...]:
+    """Return the condition's header; a delete marker has no ETag and gets none."""
+    return (("if-match", f'"{e_tag}"'),) if e_tag else ()
+
+
+def _seen_e_tag(obj: S3Object, head: Response, context: RunContext) -> str | Outcome:
+    """Return the ETag that *head* shows (empty for a delete marker), or why the object is not to be deleted."""
+    if obj.version_id == "null" and head.headers.get("x-amz-delete-marker") == "true":
         return ""
-    if not response.is_success:
-        return _judged(response, context)
-    seen = response.headers.get("etag", "").strip('"')
+    if not head.is_success:
+        return _judged(head, context)
+    seen = head.headers.get("etag", "").strip('"')
     if not seen:
         return Outcome(400, "InvalidRequest", "the store shows no ETag, so a newer body could not be told apart")
-    return seen if obj.e_tag in (None, seen) else _changed(obj.e_tag, seen)
+    why = _difference(obj, seen, head, context)
+    return Outcome(412, "PreconditionFailed", why) if why else seen
+
+
+def _difference(obj: S3Object, seen: str, head: Response, context: RunContext) -> str:
+    """Return why what *head* shows is not the manifest's object; empty if it is, as far as anybody can tell."""
+    if obj.e_tag not in (None, seen):
+        return changed_message(obj.e_tag, seen)
+    length = head.headers.get("content-length", "")
+    if obj.size is not None and length.isdigit() and int(length) != obj.size:
+        return f"the object has changed (now {length} bytes, was {obj.size}); kept"
+    if obj.e_tag is None and context.is_replay and _is_younger(head, context.elapsed_s()):
+        return (
+            "the object was written since the job began; an earlier attempt may have deleted the one that was meant, "
+            "and the manifest has no ETag to tell them apart; kept"
+        )
+    return ""
+
+
+def _is_younger(head: Response, seconds: float) -> bool:
+    """Return whether *head* shows an object that was written in the last *seconds*, by the store's own clock."""
+    try:
+        now, written = (parsedate_to_datetime(head.headers.get(name, "")) for name in ("date", "last-modified"))
+    except (TypeError, ValueError):
+        return True
+    return (now - written).total_seconds() < seconds + _LEEWAY_S
 
 
 def _after_conflict(obj: S3Object, e_tag: str, response: Response, context: RunContext) -> Steps[Outcome]:
     """Return what a failed condition means: changed, gone by our own hand, or gone by another's."""
     head = yield Request(HEAD, obj.bucket, obj.key)
-    if not head.is_success:
+    if head.status == 404:
         return _judged(head._replace(is_retried=response.is_retried), context)
     seen = head.headers.get("etag", "").strip('"')
-    return response.outcome() if seen == e_tag else _changed(e_tag, seen)
+    if not head.is_success or seen == e_tag:
+        return response.outcome()
+    return Outcome(412, "PreconditionFailed", changed_message(e_tag, seen))
 
 
 def _judged(response: Response, context: RunContext) -> Outcome:
@@ -199,11 +271,6 @@ def _judged(response: Response, context: RunContext) -> Outcome:
     if response.status == 404 and response.error_code != "NoSuchBucket" and (context.is_replay or response.is_retried):
         return Outcome(204, "", "Successful: it was gone already")
     return response.outcome()
-
-
-def _changed(expected: str | None, seen: str) -> Outcome:
-    message = f"the object has changed since the manifest was made (ETag {seen}, was {expected}); kept"
-    return Outcome(412, "PreconditionFailed", message)
 
 
 def _put(obj: S3Object) -> Steps[S3Object]:

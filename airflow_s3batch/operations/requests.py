@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -123,7 +123,9 @@ class RunContext:
 
     Attributes:
         is_replay: an earlier attempt may have worked on the object; its outcome was lost, or was a failure.
+        elapsed_s: returns the seconds since the first attempt began; 0 unless it is a replay.
     """
 
     capabilities: Capabilities = field(default_factory=Capabilities)
     is_replay: bool = False
+    elapsed_s: Callable[[], float] = float

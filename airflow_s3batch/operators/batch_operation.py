@@ -37,9 +37,13 @@ class BatchOperationOperator(S3BatchOperator):
         operation: what to do to each object; its text fields are templates.
         shard: one shard's dict; comes through ``expand``.
         tolerate: error codes that are reported but don't count as failures.
-        failure_threshold: stop the shard early once this share of its objects failed (from 1,000 objects on).
+        failure_threshold: stop early once this share of the objects failed, from 1,000 objects on: the shard's own, or
+            those of the whole job, so that a lost job does not go on in other shards.
+        keep_going: no share of failures stops anything; every object is attempted.
         allowed_failures: a number of objects, or a fraction below 1, up to which the shard is a success.
-        max_concurrency: requests in flight.
+        max_concurrency: requests in flight in one task.
+        max_requests_per_s: requests a second of the whole job, shared fairly by the shards that run at the time.
+            Repeats count, and a request for many objects counts once. ``None`` is no limit.
         request_timeout_s: limit for one request.
         max_attempts: how often one request is sent at most.
         replay_unsafe: do again what a crash left open, even where the operation says that this isn't safe.
@@ -52,6 +56,7 @@ class BatchOperationOperator(S3BatchOperator):
     template_fields: Sequence[str] = ("operation", "shard", "job_aws_conn_id", *S3BatchOperator.template_fields)
     template_fields_renderers = {"operation": "json", "shard": "json"}  # noqa: RUF012 - as Airflow declares it
     _stop: threading.Event | None = None
+    _is_killed = False
 
     def __init__(
         self,
@@ -60,8 +65,10 @@ class BatchOperationOperator(S3BatchOperator):
         shard: Mapping[str, Any],
         tolerate: Collection[str] = tuple(sorted(VANISHED)),
         failure_threshold: float = 0.5,
+        keep_going: bool = False,
         allowed_failures: float = 0,
         max_concurrency: int = 128,
+        max_requests_per_s: float | None = None,
         request_timeout_s: float = 60.0,
         max_attempts: int = 8,
         replay_unsafe: bool = False,
@@ -76,8 +83,10 @@ class BatchOperationOperator(S3BatchOperator):
         self.shard = shard
         self.tolerate = tolerate
         self.failure_threshold = failure_threshold
+        self.keep_going = keep_going
         self.allowed_failures = allowed_failures
         self.max_concurrency = max_concurrency
+        self.max_requests_per_s = max_requests_per_s
         self.request_timeout_s = request_timeout_s
         self.max_attempts = max_attempts
         self.replay_unsafe = replay_unsafe
@@ -115,6 +124,8 @@ class BatchOperationOperator(S3BatchOperator):
         """Work on what is left of the shard."""
         ref = _shard_ref(self.shard)
         self._stop = threading.Event()
+        if self._is_killed:  # while Airflow was still making the connection
+            self._stop.set()
         try:
             summary = self._run_shard(ref, context["ti"].try_number, self._stop)
         finally:
@@ -142,6 +153,7 @@ class BatchOperationOperator(S3BatchOperator):
 
     def on_kill(self) -> None:
         """Let the engine record what is done, and end; called by Airflow on SIGTERM and on a timeout."""
+        self._is_killed = True
         if self._stop is not None:
             self._stop.set()
 
@@ -157,8 +169,10 @@ class BatchOperationOperator(S3BatchOperator):
 _POLICY = (
     "tolerate",
     "failure_threshold",
+    "keep_going",
     "allowed_failures",
     "max_concurrency",
+    "max_requests_per_s",
     "request_timeout_s",
     "max_attempts",
     "replay_unsafe",

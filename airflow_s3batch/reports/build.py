@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError, ManifestError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
+from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.reports.draft import ReportDraft
 from airflow_s3batch.reports.generations import find_run
 from airflow_s3batch.reports.html import report_page
@@ -61,17 +60,19 @@ def build_report(
     _check_owner(storage, job.report / "summary.json", task_id)
     run = find_run(storage, job.operation(task_id))
     created = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    with tempfile.TemporaryDirectory(prefix="s3batch-report-") as folder:
-        draft, work = ReportDraft(Path(folder), created), Work()
-        draft.take(accounts(storage, manifest, run, report=job.report, work=work, folder=Path(folder)))
+    with staging_folder() as folder:
+        draft, work = ReportDraft(folder, created), Work()
+        draft.take(accounts(storage, manifest, run, report=job.report, work=work, folder=folder))
         failed_url = draft.failed.publish(storage, job.report / "failed.csv")
+        policy = declared_policy(storage, work.announcements, run.policy)
         summary = JobSummary(
             job_url=str(job_url),
             task_id=task_id,
             operation=run.operation,
             objects=manifest.rows,
             **_counts(draft, work),
-            **terms(declared_policy(storage, work.announcements, run.policy), tolerate, allowed_failures),
+            **terms(policy, tolerate, allowed_failures),
+            max_requests_per_s=_number_or_none(policy.get("max_requests_per_s")),
             **_places(job.report, failed_url),
             **_origin(storage, job, about or {}),
             created=created,
@@ -96,7 +97,7 @@ def read_manifest(storage: Storage, job: JobLayout) -> Manifest:
             f"{job.manifest}: there is no manifest, so there is nothing to report; "
             "look at the log of the task that makes the manifest"
         )
-    return Manifest.from_json(body, place=str(job.manifest))
+    return Manifest.from_json(body, place=str(job.manifest)).of(job.url)
 
 
 def _check_owner(storage: Storage, summary: S3Url, task_id: str) -> None:
@@ -136,6 +137,10 @@ def _counts(draft: ReportDraft, work: Work) -> dict[str, Any]:
         "duration_s": work.duration_s,
         "fingerprint": draft.fingerprint,
     }
+
+
+def _number_or_none(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) else None
 
 
 def _places(report: S3Url, failed: S3Url | None) -> dict[str, Any]:

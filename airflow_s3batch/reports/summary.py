@@ -29,6 +29,7 @@ class JobSummary:
         codes: failures by code; *examples* has for each code up to three URLs, keys encoded.
         requests: sent, by all attempts that ended in order; *retries* are part of them.
         slow_downs: how often the store asked to slow down.
+        max_requests_per_s: the limit that was declared last for the job, ``None`` without one.
         started: ISO time of the first request, ``None`` if there was none; *ended* of the last outcome.
         duration_s: time in which at least one shard was at work; pauses between attempts are left out.
         allowed_failures: counted failures up to which the job is green; a float below 1 is a share of *objects*.
@@ -69,6 +70,7 @@ class JobSummary:
     about: Mapping[str, Any] = field(default_factory=dict)
     no_manifest: str = ""
     refused_shards: int = 0
+    max_requests_per_s: float | None = None
 
     @classmethod
     def of_no_manifest(cls, task_id: str, reason: str) -> JobSummary:

@@ -1,5 +1,6 @@
 """
-What tests of Dags that use this package need: S3 servers on the loopback interface, inventories, files in memory.
+What tests of Dags that use this package need: S3 servers on the loopback interface and what can go
+wrong with them, inventories, files in memory.
 
 ```python
 from airflow_s3batch.testing import seaweedfs, write_inventory
@@ -20,14 +21,80 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_s3batch.testing.fault_proxy import FaultProxy
+    from airflow_s3batch.testing.fault_requests import (
+        ProxiedRequest,
+        every,
+        is_api,
+        is_below,
+        is_key,
+        is_signed_by,
+        is_try,
+    )
+    from airflow_s3batch.testing.fault_rules import Injection
+    from airflow_s3batch.testing.faults import (
+        AccessDenied,
+        ConnectionFault,
+        CutAnswer,
+        CutHandshake,
+        Delay,
+        ErrorAnswer,
+        ErrorIn200,
+        ExpiredToken,
+        Fault,
+        HalfOpen,
+        InternalError,
+        KeyErrors,
+        NoAnswer,
+        PermanentRedirect,
+        RefusedConnection,
+        RequestTimeTooSkewed,
+        ResetAfter,
+        ResetBefore,
+        SentTwice,
+        SlowDown,
+        TooManyRequests,
+        Trickle,
+    )
     from airflow_s3batch.testing.inventories import write_inventory
     from airflow_s3batch.testing.servers import Server, ServerMissingError, ministack, rclone, seaweedfs
     from airflow_s3batch.testing.storage import MemoryStorage
 
 __all__ = [
+    "AccessDenied",
+    "ConnectionFault",
+    "CutAnswer",
+    "CutHandshake",
+    "Delay",
+    "ErrorAnswer",
+    "ErrorIn200",
+    "ExpiredToken",
+    "Fault",
+    "FaultProxy",
+    "HalfOpen",
+    "Injection",
+    "InternalError",
+    "KeyErrors",
     "MemoryStorage",
+    "NoAnswer",
+    "PermanentRedirect",
+    "ProxiedRequest",
+    "RefusedConnection",
+    "RequestTimeTooSkewed",
+    "ResetAfter",
+    "ResetBefore",
+    "SentTwice",
     "Server",
     "ServerMissingError",
+    "SlowDown",
+    "TooManyRequests",
+    "Trickle",
+    "every",
+    "is_api",
+    "is_below",
+    "is_key",
+    "is_signed_by",
+    "is_try",
     "ministack",
     "rclone",
     "seaweedfs",
@@ -35,9 +102,42 @@ __all__ = [
 ]
 
 _HOMES = {
+    "FaultProxy": "fault_proxy",
+    "Injection": "fault_rules",
     "MemoryStorage": "storage",
     "write_inventory": "inventories",
     **dict.fromkeys(("Server", "ServerMissingError", "ministack", "rclone", "seaweedfs"), "servers"),
+    **dict.fromkeys(
+        ("ProxiedRequest", "every", "is_api", "is_below", "is_key", "is_signed_by", "is_try"),
+        "fault_requests",
+    ),
+    **dict.fromkeys(
+        (
+            "AccessDenied",
+            "ConnectionFault",
+            "CutAnswer",
+            "CutHandshake",
+            "Delay",
+            "ErrorAnswer",
+            "ErrorIn200",
+            "ExpiredToken",
+            "Fault",
+            "HalfOpen",
+            "InternalError",
+            "KeyErrors",
+            "NoAnswer",
+            "PermanentRedirect",
+            "RefusedConnection",
+            "RequestTimeTooSkewed",
+            "ResetAfter",
+            "ResetBefore",
+            "SentTwice",
+            "SlowDown",
+            "TooManyRequests",
+            "Trickle",
+        ),
+        "faults",
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.errors import AccessError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Before = Callable[[str, S3Url], None]
 Files = list[tuple[S3Url, bytes]]
+_UNKNOWN = datetime(2006, 3, 14, tzinfo=UTC)
 
 
 class MemoryStorage:
@@ -27,11 +29,15 @@ class MemoryStorage:
         before: called with the verb (``read``, ``write``, ``list``, ``folders``, ``download``, ``upload``, ``delete``)
             and the URL before anything is done, without the lock held. What it raises, the caller sees: this is how
             tests inject faults.
+        modified: when each file was written last, by *clock*; of a file that a test put into *files* nobody knows.
+        clock: the store's, to the second as in S3's listings.
     """
 
-    def __init__(self, before: Before | None = None) -> None:
+    def __init__(self, before: Before | None = None, clock: Callable[[], datetime] | None = None) -> None:
         self.files: dict[S3Url, bytes] = {}
+        self.modified: dict[S3Url, datetime] = {}
         self.before = before
+        self.clock = clock or (lambda: datetime.now(UTC))
         self._lock = threading.Lock()
 
     def read(self, url: S3Url) -> bytes | None:  # noqa: D102 - the port's docstring holds
@@ -45,7 +51,7 @@ class MemoryStorage:
     def list(self, prefix: S3Url) -> Iterator[StoredFile]:  # noqa: D102
         self._announce("list", prefix)
         for url, body in self._under(prefix):
-            yield StoredFile(url, len(body), _e_tag(body))
+            yield StoredFile(url, len(body), _e_tag(body), self.modified.get(url, _UNKNOWN))
 
     def folders(self, prefix: S3Url) -> Iterator[str]:  # noqa: D102
         self._announce("folders", prefix)
@@ -80,6 +86,7 @@ class MemoryStorage:
     def _put(self, url: S3Url, body: bytes) -> str:
         with self._lock:
             self.files[url] = bytes(body)
+            self.modified[url] = self.clock().replace(microsecond=0)
         return _e_tag(body)
 
     def _under(self, prefix: S3Url) -> Files:

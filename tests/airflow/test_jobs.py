@@ -101,6 +101,16 @@ def test_job_from_inventory_to_report(dags: DagFolder, lake: Lake) -> None:
 
 
 @on_seaweedfs
+def test_a_limit_and_keep_going_reach_the_workers_and_the_report(dags: DagFolder, lake: Lake) -> None:
+    """The summary says how fast the job was allowed to be."""
+    lake.deliver(lake.put(KEYS).values())
+    run = dags.run(source(lake, max_requests_per_s=200.0, keep_going=True))
+    assert run.is_green, run.states
+    summary = lake.json(run.xcom("job.report")["summary_url"])
+    assert (summary["max_requests_per_s"], summary["succeeded"]) == (200.0, len(KEYS))
+
+
+@on_seaweedfs
 def test_clearing_what_failed_runs_only_the_failed_objects(dags: DagFolder, lake: Lake) -> None:
     """The run is red, the cause is mended, the failed instances are cleared, and the run is green."""
     rows = lake.put(KEYS)

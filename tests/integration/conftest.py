@@ -21,6 +21,9 @@ READER = Identity("reader", "s3batch-reader", "s3batch-reader-secret", ("Read", 
 STRANGER = Identity("stranger", "s3batch-stranger", "s3batch-stranger-secret", ("Read:nowhere",))
 """May do nothing with any bucket that a test makes."""
 
+DEPUTY = Identity("deputy", "s3batch-deputy", "s3batch-deputy-secret")
+"""May do everything, as the server's own user."""
+
 BucketFactory = Callable[..., str]
 _numbers = itertools.count(1)
 _clients: dict[str, Any] = {}
@@ -49,8 +52,8 @@ def _started(server: Callable[[], AbstractContextManager[testing.Server]]) -> It
 
 @pytest.fixture(scope="session")
 def seaweedfs() -> Iterator[testing.Server]:
-    """A store that checks signatures; `as_identity` gives it as ``reader`` or ``stranger`` see it."""
-    yield from _started(lambda: testing.seaweedfs([READER, STRANGER]))
+    """A store that checks signatures; `as_identity` gives it as ``reader``, ``stranger`` or ``deputy`` see it."""
+    yield from _started(lambda: testing.seaweedfs([READER, STRANGER, DEPUTY]))
 
 
 @pytest.fixture(scope="session")

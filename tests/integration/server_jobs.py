@@ -154,7 +154,7 @@ def watched(operation: type[Operation], before: Callable[[S3Object], None]) -> t
 
 
 class ServerJob(NamedTuple):
-    """A published job with one shard, in the eyes of tests."""
+    """A published job, mostly of one shard, in the eyes of tests."""
 
     server: Server
     storage: Storage
@@ -163,12 +163,16 @@ class ServerJob(NamedTuple):
 
     @property
     def ref(self) -> ShardRef:
-        return ShardRef(str(self.manifest.job_url), 0, self.manifest.rows)
+        return self.ref_of(0)
 
-    def attempt(self, operation: Operation, **arguments: Any) -> Summary:
-        """Run the job's shard once."""
+    def ref_of(self, shard: int) -> ShardRef:
+        return ShardRef(str(self.manifest.job_url), shard, self.manifest.shards[shard].rows)
+
+    def attempt(self, operation: Operation, shard: int = 0, **arguments: Any) -> Summary:
+        """Run one of the job's shards once."""
         arguments.setdefault("storage", self.storage)
-        return run_shard(self.ref, operation, access=access_of(self.server), task_id=TASK, **arguments)
+        arguments.setdefault("access", access_of(self.server))
+        return run_shard(self.ref_of(shard), operation, task_id=TASK, **arguments)
 
     def report(self) -> JobSummary:
         return build_report(self.storage, self.manifest.job_url, TASK, now=NOW)
@@ -215,10 +219,34 @@ def aws_report_rows(client: Any, manifest_url: str) -> Iterator[AwsRow]:
             yield row._replace(key=unquote_plus(row.key))
 
 
-def publish(server: Server, job_url: str, objects: Sequence[S3Object], folder: Path, *, range_rows: int) -> ServerJob:
-    """Publish a manifest of *objects* in one shard of ranges of *range_rows* rows."""
+def publish(
+    server: Server,
+    job_url: str,
+    objects: Sequence[S3Object],
+    folder: Path,
+    *,
+    range_rows: int,
+    storage: Storage | None = None,
+    shards: int = 1,
+) -> ServerJob:
+    """Publish a manifest of *objects* in *shards* of ranges of *range_rows* rows, in *storage* or on the *server*."""
     job = JobLayout(S3Url.parse(job_url))
-    path = folder / "shard.parquet"
+    storage = storage or S3Storage(access_of(server))
+    rows = -(-len(objects) // shards)
+    parts = [objects[first : first + rows] for first in range(0, len(objects), rows)]
+    files = tuple(
+        _publish_shard(storage, job, index, part, folder, range_rows=range_rows) for index, part in enumerate(parts)
+    )
+    size = sum(obj.size or 0 for obj in objects)
+    manifest = Manifest(job.url, len(objects), size, range_rows, tuple(objects[0].columns), files, "0" * 16)
+    storage.write(job.manifest, manifest.to_json().encode())
+    return ServerJob(server, storage, manifest, objects)
+
+
+def _publish_shard(
+    storage: Storage, job: JobLayout, index: int, objects: Sequence[S3Object], folder: Path, *, range_rows: int
+) -> ShardFile:
+    path = folder / f"shard-{index}.parquet"
     extra = tuple(objects[0].columns)
     columns: dict[str, Any] = {
         name: pa.array([getattr(obj, name) for obj in objects], TYPES.get(name, pa.string())) for name in FIXED_COLUMNS
@@ -227,13 +255,9 @@ def publish(server: Server, job_url: str, objects: Sequence[S3Object], folder: P
     pq.write_table(pa.table(columns), path, row_group_size=range_rows)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     size = sum(obj.size or 0 for obj in objects)
-    url = job.shard(0, digest)
-    shard = ShardFile(0, url.key, len(objects), size, path.stat().st_size, digest)
-    manifest = Manifest(job.url, len(objects), size, range_rows, extra, (shard,), "0" * 16)
-    storage = S3Storage(access_of(server))
+    url = job.shard(index, digest)
     storage.upload(path, url)
-    storage.write(job.manifest, manifest.to_json().encode())
-    return ServerJob(server, storage, manifest, objects)
+    return ShardFile(index, url.key, len(objects), size, path.stat().st_size, digest)
 
 
 STRICT = Policy(tolerate=frozenset())

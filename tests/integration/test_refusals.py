@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from server_jobs import TASK, access_of, client_of, outcomes_of, publish, put_ob
 from airflow_s3batch import testing
 from airflow_s3batch.core.errors import AccessError, CapabilityError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access, run_batch, run_shard
 from airflow_s3batch.engine.storage import S3Storage
 from airflow_s3batch.operations import (
@@ -128,6 +130,39 @@ def test_an_identity_that_may_only_read_fails_every_object_and_changes_none(
     assert {tuple(tags(narrow, obj).items()) for obj in objects} == {(("old", "1"),)}
 
 
+def test_a_permission_that_no_object_has_ends_the_job_after_a_hundred(narrow: Server, tmp_path: Path) -> None:
+    """The sentence names the IAM action, the rest is not attempted, and Airflow does not try again."""
+    objects = put_objects(narrow, "data", [f"many {number:03d}" for number in range(300)])
+    job = publish(narrow.as_identity("narrow"), "s3://ops/many", objects, tmp_path, range_rows=50)
+    with pytest.raises(TooManyFailuresError) as caught:
+        job.attempt(TAGGING, policy=Policy(max_concurrency=8))
+    told = str(caught.value)
+    assert "The credentials lack s3:PutObjectTagging on arn:aws:s3:::data/*, or a bucket policy" in told
+    assert "Stopped early: the first 100 objects were all refused (AccessDenied)." in told
+    codes = Counter(row.error_code for row in job.report_rows())
+    assert set(codes) == {"AccessDenied", "NotAttempted"}
+    assert 100 <= codes["AccessDenied"] <= 110
+    with pytest.raises(TooManyFailuresError, match="AccessDenied 300"):
+        job.attempt(TAGGING, policy=Policy(max_concurrency=8, keep_going=True))
+    assert all(tags(narrow, obj) == {} for obj in objects[:3])
+
+
+def test_a_refused_file_of_the_job_names_the_permission(seaweedfs: Server, bucket: BucketFactory) -> None:
+    """Whatever is done with it: each is one sentence that no retry cures."""
+    ops = bucket(seaweedfs, "ops")
+    storage = S3Storage(access_of(seaweedfs.as_identity("stranger")))
+    file = S3Url(ops, "jobs/one/file")
+    for act, action in (
+        (lambda: storage.read(file), f"s3:GetObject on arn:aws:s3:::{ops}/jobs/one/\\*"),
+        (lambda: storage.write(file, b""), f"s3:PutObject on arn:aws:s3:::{ops}/jobs/one/\\*"),
+        (lambda: storage.delete(file), f"s3:DeleteObject on arn:aws:s3:::{ops}/jobs/one/\\*"),
+        (lambda: list(storage.list(file)), f"s3:ListBucket on arn:aws:s3:::{ops}, or"),
+    ):
+        with pytest.raises(AccessError, match=f"refuses with AccessDenied .*; the credentials lack {action}") as caught:
+            act()
+        assert not caught.value.is_retryable
+
+
 def test_an_identity_without_any_right_is_refused_in_one_sentence(
     seaweedfs: Server, bucket: BucketFactory, tmp_path: Path
 ) -> None:
@@ -141,12 +176,10 @@ def test_an_identity_without_any_right_is_refused_in_one_sentence(
         run_shard(job.ref, TAGGING, access=access, storage=S3Storage(access), task_id=TASK)
 
 
-def test_a_user_without_write_permission_beside_the_job_gets_a_capability_sentence(
-    seaweedfs: Server, bucket: BucketFactory
-) -> None:
+def test_a_user_without_write_permission_beside_the_job_is_told_which(seaweedfs: Server, bucket: BucketFactory) -> None:
     """The operation is not used untried."""
     objects = put_objects(seaweedfs, bucket(seaweedfs), KEYS)
-    with pytest.raises(CapabilityError, match=r"can't write a scratch object to s3://.*AccessDenied"):
+    with pytest.raises(AccessError, match=r"can't write a scratch object to s3://.*AccessDenied.*lack s3:PutObject on"):
         outcomes_of(seaweedfs.as_identity("reader"), objects, TAGGING)
     assert_intact(seaweedfs, objects)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,15 @@ def test_e_tag_of_a_write_is_the_md5_without_quotes_and_the_listing_has_it(place
     e_tag = storage.write(folder / "a", b"body")
     assert e_tag == hashlib.md5(b"body").hexdigest()
     assert [file.e_tag for file in storage.list(folder)] == [e_tag]
+
+
+def test_the_listing_says_when_a_file_was_written_last(place: tuple[Storage, S3Url]) -> None:
+    """With a time zone: only two times of the same store are ever compared."""
+    storage, folder = place
+    begun = datetime.now(UTC)
+    storage.write(folder / "a", b"body")
+    (shown,) = [file.last_modified for file in storage.list(folder)]
+    assert begun - timedelta(seconds=2) <= shown <= datetime.now(UTC) + timedelta(seconds=2)
 
 
 def test_the_last_write_counts(place: tuple[Storage, S3Url]) -> None:

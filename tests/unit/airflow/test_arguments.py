@@ -80,6 +80,32 @@ def test_partial_checks_the_operation_and_the_policy() -> None:
         BatchOperationOperator.partial(task_id="run")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("max_requests_per_s", 0, "max_requests_per_s=0 is neither a rate above 0 nor None"),
+        ("max_requests_per_s", "3500", "max_requests_per_s='3500' is not a number or None"),
+        ("max_requests_per_s", True, "max_requests_per_s=True is not a number or None"),
+        ("keep_going", "yes", "keep_going='yes' is not a bool"),
+        ("keep_going", None, "keep_going=None is not a bool"),
+        ("max_concurrency", None, "max_concurrency=None is not a number"),
+    ],
+)
+def test_limits_are_checked_while_the_dag_is_parsed(dag: Any, name: str, value: Any, problem: str) -> None:
+    """By the operator and by the task group alike."""
+    with pytest.raises(ArgumentError, match=problem):
+        BatchOperationOperator.partial(task_id="run", operation=SetTag("t"), **{name: value})
+    with pytest.raises(ArgumentError, match=problem):
+        s3_batch_job(**JOB, **{name: value})
+
+
+@pytest.mark.parametrize("limit", [None, 0.5, 3_500])
+def test_limits_reach_the_mapped_task(dag: Any, limit: float | None) -> None:
+    s3_batch_job(**JOB, max_requests_per_s=limit, keep_going=True)
+    given = dag.task_dict["job.run"].partial_kwargs
+    assert (given["max_requests_per_s"], given["keep_going"]) == (limit, True)
+
+
 def test_report_arguments() -> None:
     """Notifiers are callables, the verdict's values are checked."""
     with pytest.raises(ArgumentError) as caught:

@@ -56,7 +56,8 @@ def execute(task: BatchOperationOperator, context: dict[str, Any]) -> Any:
 
 def test_engine_gets_shard_policy_and_identity(engine: dict[str, Any], context: dict[str, Any]) -> None:
     """The operator adds nothing of its own."""
-    task = operator(tolerate=["NoSuchKey"], allowed_failures=5, max_concurrency=9, request_timeout_s=3, resume=False)
+    limits = {"max_concurrency": 9, "max_requests_per_s": 0.5, "request_timeout_s": 3}
+    task = operator(tolerate=["NoSuchKey"], allowed_failures=5, keep_going=True, resume=False, **limits)
     context["ti"].try_number = 2
     result = execute(task, context)
     assert engine["ref"] == ShardRef("s3://ops/s3batch/job-1", 3, 50_000)
@@ -64,7 +65,8 @@ def test_engine_gets_shard_policy_and_identity(engine: dict[str, Any], context: 
     assert (engine["task_id"], engine["try_number"], engine["resume"]) == ("run", 2, False)
     policy = engine["policy"]
     assert policy.tolerate == frozenset({"NoSuchKey"})
-    assert (policy.allowed_failures, policy.max_concurrency, policy.request_timeout_s) == (5, 9, 3)
+    assert (policy.allowed_failures, policy.keep_going) == (5, True)
+    assert {name: getattr(policy, name) for name in limits} == limits
     assert result == {
         "shard": 3,
         "objects": 50_000,
@@ -120,6 +122,14 @@ def test_kill_asks_the_engine_to_stop(engine: dict[str, Any], context: dict[str,
     """The engine then commits what is done, and ends with an error that is retried."""
     task = operator()
     engine["then"] = task.on_kill
+    execute(task, context)
+    assert engine["stop"].is_set()
+
+
+def test_kill_before_the_work_begins_is_not_forgotten(engine: dict[str, Any], context: dict[str, Any]) -> None:
+    """Airflow has set the signal's handler some time before it calls the operator."""
+    task = operator()
+    task.on_kill()
     execute(task, context)
     assert engine["stop"].is_set()
 

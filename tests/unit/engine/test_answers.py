@@ -82,3 +82,15 @@ def test_the_servers_time_is_read() -> None:
         Answer(None, 403, {"date": "Sun, 22 Nov 2026 10:00:00 GMT"}, b"", 0, ""), "HeadObject", is_retried=False
     )
     assert server_time(dated) == 1795341600
+
+
+def test_an_error_document_is_an_error_whatever_the_status() -> None:
+    """Gateways put one into a 200; errors of single keys inside a DeleteResult are the operation's business."""
+    body = b'<?xml version="1.0"?>\n<Error><Code>SlowDown</Code><Message>busy</Message></Error>'
+    assert answered(200, body) == ("SlowDown", Verdict.THROTTLE)
+    assert answered(200, body, "DeleteObjects") == ("SlowDown", Verdict.THROTTLE)
+    assert answered(200, b"<DeleteResult><Error><Code>SlowDown</Code></Error></DeleteResult>", "DeleteObjects") == (
+        "",
+        None,
+    )
+    assert answered(200, body, "GetObject") == ("", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -60,7 +61,7 @@ def test_every_row_is_recorded_once_in_any_order_of_completion(
     with subject:
         flying: list[int] = []
         for number in wanted:
-            subject.hand_out(number)
+            hand_out(subject, number)
             flying.append(number)
             while flying and chance.random() < 0.6:
                 settle(subject, flying.pop(chance.randrange(len(flying))), failing, lost)
@@ -78,6 +79,11 @@ def test_every_row_is_recorded_once_in_any_order_of_completion(
     assert (subject.tally.objects, subject.tally.failed) == (len(attempted), len(failed))
 
 
+def hand_out(subject: Recorder, number: int) -> None:
+    """Begin row *number*."""
+    subject.begin(number // RANGE_ROWS).waiting += 1
+
+
 def settle(subject: Recorder, number: int, failing: set[int], lost: set[int]) -> None:
     """Record row *number*, unless its outcome is lost."""
     if number not in lost:
@@ -90,7 +96,7 @@ def test_lines_stand_in_the_order_of_their_ordinals() -> None:
     storage = MemoryStorage()
     with recorder(storage, 10) as subject:
         for number in range(10):
-            subject.hand_out(number)
+            hand_out(subject, number)
         for number in reversed(range(10)):
             settle(subject, number, {1, 4}, set())
         subject.finish()
@@ -106,7 +112,7 @@ def test_the_commit_is_written_last() -> None:
     storage = MemoryStorage(before=lambda verb, url: order.append(url.key) if verb == "write" else None)
     with recorder(storage, 10) as subject:
         for number in range(10):
-            subject.hand_out(number)
+            hand_out(subject, number)
             settle(subject, number, {3}, set())
         subject.finish()
     assert [key.rpartition(".")[2] for key in order] == ["csv", "csv", "json"]
@@ -118,7 +124,7 @@ def test_a_full_range_is_committed_while_others_are_open() -> None:
     subject = recorder(storage, 30)
     with subject:
         for number in range(11):
-            subject.hand_out(number)
+            hand_out(subject, number)
             settle(subject, number, set(), set())
     state = merge(commits(storage)[0].range, commits(storage).values())
     assert not state.missing
@@ -135,8 +141,48 @@ def test_a_store_that_refuses_is_told_at_once() -> None:
     subject = recorder(MemoryStorage(before=refuse), 40)
     with subject:
         for number in range(20):
-            subject.hand_out(number)
+            hand_out(subject, number)
             settle(subject, number, set(), set())
         subject._writers.shutdown(wait=True)
         with pytest.raises(InfrastructureError, match="can't write"):
             _ = subject.is_busy
+
+
+def test_a_second_outcome_of_a_row_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """While the range is open, and after it was committed: the first outcome is the row's."""
+    storage = MemoryStorage()
+    with recorder(storage, 20) as subject:
+        for number in range(11):
+            hand_out(subject, number)
+        settle(subject, 0, set(), set())
+        settle(subject, 0, {0}, set())
+        for number in range(1, 10):
+            settle(subject, number, set(), set())
+        settle(subject, 3, {3}, set())
+        subject.finish()
+    assert list(commits(storage)) == [0]
+    assert (subject.tally.succeeded, subject.tally.failed) == (10, 0)
+    assert "second outcome" in caplog.text
+
+
+def test_a_store_that_answers_nothing_is_not_waited_for_once_per_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One write fails while the others hang: those that have not begun never do."""
+    monkeypatch.setattr("airflow_s3batch.engine.recorder._GRACE_S", 0.0)
+    release = threading.Event()
+    begun: list[S3Url] = []
+
+    def hang(verb: str, url: S3Url) -> None:
+        begun.append(url)
+        if "range-000000" not in url.key:
+            release.wait(30)
+        raise InfrastructureError(f"can't {verb} {url}")
+
+    subject = recorder(MemoryStorage(hang), 40 * RANGE_ROWS)
+    with subject:
+        for number in range(0, 40 * RANGE_ROWS, RANGE_ROWS):
+            hand_out(subject, number)
+            settle(subject, number, set(), set())
+        threading.Timer(0.2, release.set).start()
+        with pytest.raises(InfrastructureError, match="range-000000"):
+            subject.finish()
+    assert len(begun) < 20

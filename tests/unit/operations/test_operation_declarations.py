@@ -127,3 +127,38 @@ def test_every_operation_says_what_it_needs(operation: Operation) -> None:
     assert all(action.startswith(("s3:", "kms:")) for action in operation.iam_actions())
     assert operation.iam_actions()
     assert operation.replay.value in ("safe", "check", "unsafe")
+
+
+OBJECT_READS = {"s3:GetObject", "s3:GetObjectVersion"}
+NEEDED: list[tuple[Operation, set[str]]] = [
+    (PutObjectTagging({"k": "v"}), {"s3:PutObjectTagging", "s3:PutObjectVersionTagging"}),
+    (DeleteObjectTagging(), {"s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"}),
+    (PutObjectAcl(canned_acl="private"), {"s3:PutObjectAcl", "s3:PutObjectVersionAcl"}),
+    # a delete under an ETag reads it
+    (DeleteObject(), {"s3:DeleteObject", "s3:DeleteObjectVersion", *OBJECT_READS}),
+    (
+        DeleteObject(bypass_governance_retention=True),
+        {"s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion", *OBJECT_READS},
+    ),
+    (
+        CopyObject("t"),
+        {"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObject", "s3:PutObjectTagging", *OBJECT_READS},
+    ),
+    (CopyObject("t", tags={}), {"s3:PutObject", *OBJECT_READS}),
+    (
+        CopyObject("t", tags={"k": "v"}, canned_acl="private"),
+        {"s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging", *OBJECT_READS},
+    ),
+    (
+        CopyObject("t", tags={}, encryption="SSE-KMS"),
+        {"kms:Decrypt", "kms:GenerateDataKey", "s3:PutObject", *OBJECT_READS},
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "actions"), NEEDED, ids=repr)
+def test_the_iam_actions_are_those_of_the_service_authorization_reference(
+    operation: Operation, actions: set[str]
+) -> None:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html and each API's page."""
+    assert operation.iam_actions() == actions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -118,13 +119,58 @@ class TestDelete:
         assert (requests[0].version_id, requests[0].headers) == ("v1", ())
 
     def test_a_null_version_is_compared_first(self) -> None:
-        """It can be overwritten, and S3 has no condition on versions."""
+        """It can be overwritten; where it is current, S3 also checks a condition."""
         obj = OBJ._replace(version_id="null")
         outcome, requests = drive(DeleteObject().steps(obj, NO_ACLS), [answer(etag='"new"')])
         assert (outcome.error_code, len(requests)) == ("PreconditionFailed", 1)
         outcome, requests = drive(DeleteObject().steps(obj, NO_ACLS), [answer(etag='"old"'), answer(204)])
         assert outcome.is_success
-        assert requests[1].version_id == "null"
+        assert (requests[1].version_id, headers_of(requests[1])) == ("null", {"if-match": '"old"'})
+
+    @pytest.mark.parametrize("refusal", [answer(501, "NotImplemented"), answer(400, "InvalidArgument")])
+    def test_a_store_that_takes_no_condition_with_a_version_gets_none(self, refusal: Response) -> None:
+        """The null version is compared once more, right before."""
+        script = [answer(etag='"old"'), refusal, answer(etag='"old"'), answer(204)]
+        outcome, requests = drive(DeleteObject().steps(OBJ._replace(version_id="null"), NO_ACLS), script)
+        assert outcome.is_success
+        assert [request.version_id for request in requests] == [None, "null", "null", "null"]
+        assert headers_of(requests[3]) == {}
+
+    def test_a_null_version_that_is_not_current_needs_no_condition(self) -> None:
+        """S3 would compare the current one with it. Where versioning is enabled nobody can overwrite it either."""
+        obj = OBJ._replace(version_id="null")
+        script = [answer(etag='"newer"', x_amz_version_id="v2"), answer(etag='"old"'), answer(204)]
+        outcome, requests = drive(DeleteObject().steps(obj, NO_ACLS), script)
+        assert (outcome.is_success, headers_of(requests[2])) == (True, {})
+        enabled = RunContext(Capabilities(buckets={"b": BucketFacts(versioning="Enabled")}))
+        outcome, requests = drive(DeleteObject().steps(obj, enabled), [answer(etag='"old"'), answer(204)])
+        assert [request.version_id for request in requests] == ["null", "null"]
+
+    def test_without_an_etag_a_replay_spares_what_was_written_since_the_job_began(self) -> None:
+        """The earlier attempt may have deleted the object that was meant; this one is another."""
+        obj = OBJ._replace(e_tag=None)
+        replay = replace(REPLAY, elapsed_s=lambda: 3600)
+        now = "Sun, 22 Nov 2026 12:00:00 GMT"
+        for written, is_deleted in (("Sun, 22 Nov 2026 11:30:00 GMT", False), ("Sun, 22 Nov 2026 10:00:00 GMT", True)):
+            seen = answer(etag='"now"', last_modified=written, date=now)
+            script = [seen, answer(204)] if is_deleted else [seen]
+            outcome, _ = drive(DeleteObject().steps(obj, replay), script)
+            assert outcome.error_code == ("" if is_deleted else "PreconditionFailed")
+        outcome, _ = drive(DeleteObject().steps(obj, replay), [answer(etag='"now"')])
+        assert outcome.error_code == "PreconditionFailed", "the store does not tell when it was written"
+
+    def test_without_an_etag_the_size_has_to_be_the_manifests(self) -> None:
+        """It is all that the manifest knows about the body."""
+        outcome, requests = drive(
+            DeleteObject().steps(OBJ._replace(e_tag=None), NO_ACLS), [answer(etag='"now"', content_length="4")]
+        )
+        assert (outcome.error_code, len(requests)) == ("PreconditionFailed", 1)
+
+    def test_a_failed_condition_is_told_where_the_object_may_not_be_looked_at(self) -> None:
+        """The refused HEAD is not the news."""
+        script = [answer(412, "PreconditionFailed"), answer(403, "AccessDenied")]
+        outcome, _ = drive(DeleteObject().steps(OBJ, NO_ACLS), script)
+        assert outcome.error_code == "PreconditionFailed"
 
     @pytest.mark.parametrize("context", [NO_ACLS, REPLAY])
     def test_gone_is_success_only_where_we_may_have_done_it(self, context: RunContext) -> None:
@@ -134,11 +180,12 @@ class TestDelete:
         assert outcome.error_code in ("", "NoSuchKey")
 
     def test_a_null_delete_marker_is_deleted(self) -> None:
-        """A HEAD answers 405 for it."""
+        """A HEAD of the version answers 405 for it, one of the object 404."""
         marker = answer(405, "MethodNotAllowed", x_amz_delete_marker="true")
-        outcome, requests = drive(DeleteObject().steps(OBJ._replace(version_id="null"), NO_ACLS), [marker, answer(204)])
+        script = [answer(404, "NoSuchKey", x_amz_delete_marker="true"), marker, answer(204)]
+        outcome, requests = drive(DeleteObject().steps(OBJ._replace(version_id="null"), NO_ACLS), script)
         assert outcome.is_success
-        assert requests[1].version_id == "null"
+        assert [(request.version_id, request.headers) for request in requests[1:]] == [("null", ()), ("null", ())]
 
     def test_an_object_without_an_etag_is_not_deleted(self) -> None:
         """An empty condition may be taken for none."""
@@ -229,6 +276,14 @@ def head(**headers: str) -> Response:
     return answer(**{"etag": '"old"', "content_length": "3", "x_amz_storage_class": "STANDARD_IA", **headers})
 
 
+def encrypted(**headers: str) -> Response:
+    """Return the HEAD of an object that is."""
+    return head(x_amz_server_side_encryption="AES256", **headers)
+
+
+MD5, OTHER_MD5 = (f'"{digit * 32}"' for digit in "ab")
+
+
 class TestRewrite:
     """Encrypting in place."""
 
@@ -292,11 +347,40 @@ class TestRewrite:
         outcome, _ = drive(RewriteObject("SSE-S3").steps(OBJ, NO_ACLS), script)
         assert outcome.error_code == "PreconditionFailed"
 
-    def test_a_lost_answer_is_not_taken_for_a_conflict(self) -> None:
-        """The first try was executed; the repeat fails its condition, and the object is as wanted."""
-        script = [head(), answer(412, "PreconditionFailed"), head(x_amz_server_side_encryption="AES256")]
-        outcome, _ = drive(RewriteObject("SSE-S3").steps(OBJ, NO_ACLS), script)
-        assert outcome.is_success
+    @pytest.mark.parametrize(
+        ("before", "after", "is_retried", "code"),
+        [
+            # an MD5 settles it
+            (head(etag=MD5), encrypted(etag=MD5), True, ""),
+            (head(etag=MD5), encrypted(etag=OTHER_MD5), True, "PreconditionFailed"),
+            (head(etag=MD5), encrypted(etag=MD5, x_amz_meta_a="1"), True, "PreconditionFailed"),
+            # a multipart upload gets another ETag by the copy
+            (head(etag='"0-7"'), encrypted(etag=OTHER_MD5), True, ""),
+            (head(etag='"0-7"'), encrypted(etag=OTHER_MD5, content_length="4"), True, "PreconditionFailed"),
+            (head(etag='"0-7"'), encrypted(etag=OTHER_MD5, content_type="x/y"), True, "PreconditionFailed"),
+            # no try of ours can have been executed unheard
+            (head(etag='"0-7"'), encrypted(etag=OTHER_MD5), False, "PreconditionFailed"),
+            (head(etag=MD5), GONE, True, "NoSuchKey"),
+            (head(etag=MD5), answer(403, "AccessDenied"), True, "PreconditionFailed"),
+        ],
+    )
+    def test_only_our_own_copy_is_taken_for_a_success_after_a_failed_condition(
+        self, before: Response, after: Response, is_retried: bool, code: str
+    ) -> None:
+        """A bucket may encrypt whatever is written to it, so "encrypted as wanted" may be another writer's body."""
+        conflict = answer(412, "PreconditionFailed")._replace(is_retried=is_retried)
+        obj = OBJ._replace(e_tag=None)
+        outcome, _ = drive(RewriteObject("SSE-S3").steps(obj, NO_ACLS), [before, conflict, after])
+        assert outcome.error_code == code
+
+    @pytest.mark.parametrize(("named", "code"), [(head(etag=MD5), ""), (head(etag=OTHER_MD5), NOT_CURRENT)])
+    def test_a_replay_knows_its_own_new_version_from_a_writers(self, named: Response, code: str) -> None:
+        """The manifest names v1; v2 is encrypted as wanted: a copy of v1, or somebody's newer object."""
+        obj = OBJ._replace(version_id="v1", e_tag=None)
+        current = encrypted(etag=MD5, x_amz_version_id="v2")
+        outcome, requests = drive(RewriteObject("SSE-S3").steps(obj, REPLAY), [current, named])
+        assert outcome.error_code == code
+        assert [request.version_id for request in requests] == [None, "v1"]
 
     def test_the_acl_goes_along_where_there_are_acls(self) -> None:
         """CopyObject resets it to private."""

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from airflow_s3batch.core.commits import Commit, PartFile, spans_of
 from airflow_s3batch.core.completion_report import format_row
+from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, RowRange, ShardFile
@@ -56,12 +57,18 @@ class Job:
         self.manifest = Manifest(JOB, len(self.rows), total, range_rows, (), tuple(self.shards), "f" * 16)
         self.storage.write(self.layout.manifest, self.manifest.to_json().encode())
 
-    def open(self, number: int = 1, *, fingerprint: str = "1" * 16, policy: Mapping[str, object] | None = None) -> None:
+    def open(
+        self,
+        number: int = 1,
+        *,
+        operation: Mapping[str, object] = OPERATION,
+        policy: Mapping[str, object] | None = None,
+    ) -> None:
         """Write ``operation.json`` of generation *number*."""
         document = {
             "format": "airflow-s3batch-operation/1",
-            "operation": OPERATION,
-            "fingerprint": fingerprint,
+            "operation": operation,
+            "fingerprint": fingerprint(operation),
             "policy": {"tolerate": ["NoSuchKey", "NoSuchVersion"], "allowed_failures": 0} if policy is None else policy,
             "task_id": TASK,
             "generation": number,

@@ -163,9 +163,9 @@ def test_newest_generation_of_each_shard_counts() -> None:
 
 def test_generation_of_another_operation_does_not_count() -> None:
     job = Job(objects(20), shard_rows=10)
-    job.open(1, fingerprint="1" * 16)
+    job.open(1)
     job.commit_all(OK)
-    job.open(2, fingerprint="2" * 16)
+    job.open(2, operation={"operation": "DeleteObjectTagging"})
     job.commit(dict.fromkeys(range(10), OK), shard=0, generation=2)
     build(job)
     assert outcome_by_key(job) == {row.key: "ok" if n < 10 else "NotAttempted" for n, row in enumerate(job.rows)}

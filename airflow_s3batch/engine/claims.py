@@ -1,0 +1,90 @@
+"""
+Claims: keeps two attempts from working on one object with an operation that forbids a replay.
+
+Before the first object of a row range is begun, the attempt leaves a file that says so, then lists what others left.
+Stores show a file in every listing from the moment on that it is written, so of two attempts that claim the same range
+at least one sees the other. A crash therefore leaves the ranges in doubt that it had begun, and no others.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self
+
+from airflow_s3batch.core.commits import Commit, ordinals_in
+from airflow_s3batch.core.completion_report import parse_rows
+from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.evidence import claimants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_s3batch.core.layout import GenerationLayout
+    from airflow_s3batch.engine.shard_state import ShardState
+    from airflow_s3batch.engine.storage import Storage
+
+
+class Claims:
+    """
+    What one attempt at one shard has claimed. A context manager that waits for its writer.
+
+    Belongs to one thread; files are written and listed by another, so that requests go on meanwhile.
+    """
+
+    def __init__(
+        self, storage: Storage, generation: GenerationLayout, shard: int, attempt: str, state: ShardState
+    ) -> None:
+        """*state* is what was found before this attempt began."""
+        self._storage = storage
+        self._generation = generation
+        self._shard = shard
+        self._attempt = attempt
+        self._state = state
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="s3batch-claim")
+        self._index = -1
+        self._claim: Future[frozenset[int]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.shutdown(wait=True, cancel_futures=True)
+
+    def holds(self, index: int) -> bool:
+        """
+        Return whether the claim on range *index* is made; the first call begins with it. Ranges come in order.
+
+        Raises:
+            S3BatchError: the claim can't be written.
+        """
+        if index != self._index or self._claim is None:
+            self._index = index
+            self._claim = self._writer.submit(self._doubts, index)
+        if self._claim.done():
+            self._claim.result()
+            return True
+        return False
+
+    def forbids(self, ordinal: int) -> bool:
+        """Return whether another attempt may have worked on *ordinal* of the range that was claimed last."""
+        return self._claim is not None and ordinal in self._claim.result()
+
+    def _doubts(self, index: int) -> frozenset[int]:
+        url = self._generation.claim(self._shard, index, self._attempt)
+        self._storage.write(url, b"{}", "application/json")
+        others = claimants(self._storage, self._generation.shard(self._shard), index) - {self._attempt}
+        commits = self._state.ranges[index].commits
+        unknown = (_unknown_in(self._storage, url.bucket, commit) for commit in commits)
+        return self._state.doubts(index, others).union(*unknown)
+
+
+def _unknown_in(storage: Storage, bucket: str, commit: Commit) -> Iterator[int]:
+    """Yield the ordinals that *commit* calls `OUTCOME_UNKNOWN`."""
+    if commit.failed_file is None or OUTCOME_UNKNOWN not in commit.tally.codes:
+        return
+    url = S3Url(bucket, commit.failed_file.key)
+    rows = parse_rows((storage.read(url) or b"").decode(), place=str(url))
+    for ordinal, row in zip(ordinals_in(commit.failed), rows, strict=True):
+        if row.error_code == OUTCOME_UNKNOWN:
+            yield ordinal

@@ -1,0 +1,126 @@
+"""The phase of an attempt in which objects are worked on: from the shard's rows to recorded outcomes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from airflow_s3batch.core.layout import GenerationLayout
+from airflow_s3batch.core.manifest import Manifest
+from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome, Tally
+from airflow_s3batch.engine.attempt import Attempt, iso_now
+from airflow_s3batch.engine.claims import Claims
+from airflow_s3batch.engine.exchange import Work
+from airflow_s3batch.engine.executor import Executor
+from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.engine.progress import Progress
+from airflow_s3batch.engine.recorder import Recorder
+from airflow_s3batch.engine.refusals import Refusals
+from airflow_s3batch.engine.shard_reader import ShardReader
+from airflow_s3batch.engine.shard_state import ShardState
+from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.threshold import Threshold
+from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.requests import Capabilities, RunContext
+
+_UNKNOWN = Outcome(
+    0,
+    OUTCOME_UNKNOWN,
+    "another attempt may have worked on this object and left no outcome; not done again unless replay_unsafe=True",
+)
+
+
+class ShardWork:
+    """
+    What one attempt does to what is left of its shard.
+
+    Attributes:
+        abandoned: objects that were begun and have no outcome.
+        refusals: what failed for want of a permission.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        generation: GenerationLayout,
+        manifest: Manifest,
+        attempt: Attempt,
+        state: ShardState,
+        operation: Operation,
+        policy: Policy,
+        reader: ShardReader,
+    ) -> None:
+        self._storage = storage
+        self._generation = generation
+        self._manifest = manifest
+        self._attempt = attempt
+        self._state = state
+        self._operation = operation
+        self._policy = policy
+        self._reader = reader
+        self.abandoned = 0
+        self.refusals = Refusals(operation, policy, state.to_do)
+
+    def run(
+        self,
+        executor: Executor,
+        capabilities: Capabilities,
+        lines: Progress,
+        threshold: Threshold,
+        stop: threading.Event,
+    ) -> Tally:
+        """Work until the shard is done, *threshold* says no or *stop* is set; return with all outcomes committed."""
+        state = self._state
+        ranges = {index: entry.range for index, entry in state.ranges.items()}
+        shard, attempt = self._attempt.shard, self._attempt.id
+        recorder = Recorder(self._storage, self._generation, shard, attempt, self._manifest.range_rows, ranges, iso_now)
+        done = failed = 0
+
+        def settle(work: Work, outcome: Outcome) -> None:
+            nonlocal done, failed
+            done += 1
+            if outcome.error_code:
+                failed += 1
+                self.refusals.count(work.obj, outcome, succeeded=done - failed)
+            threshold.count(outcome)
+            recorder.record(work.number, work.obj, outcome)
+
+        def keep_going() -> bool:
+            lines.tick(done, failed)
+            return threshold.keep_going() and self.refusals.keep_going() and not stop.is_set()
+
+        with recorder, Claims(self._storage, self._generation, shard, attempt, state) as claims:
+            threshold.begin()
+            try:
+                executor.run(
+                    self._operation,
+                    self._source(recorder, claims, settle),
+                    RunContext(capabilities, is_replay=state.attempts > 0, elapsed_s=lambda: time.time() - state.began),
+                    settle,
+                    keep_going=keep_going,
+                )
+            finally:
+                recorder.finish()
+        self.abandoned = recorder.abandoned
+        return recorder.tally
+
+    def _source(
+        self, recorder: Recorder, claims: Claims, settle: Callable[[Work, Outcome], None]
+    ) -> Iterator[Work | None]:
+        """Yield the objects to do; ``None`` where the recorder needs a moment, or a claim does."""
+        is_unsafe = self._operation.replay is Replay.UNSAFE
+        for index, works in self._reader.rows(self._state.unfinished):
+            while recorder.is_busy or (is_unsafe and not claims.holds(index)):
+                yield None
+            begun = recorder.begin(index)
+            for work in works:
+                begun.waiting += 1
+                if (
+                    is_unsafe
+                    and not self._policy.replay_unsafe
+                    and claims.forbids(work.number % self._manifest.range_rows)
+                ):
+                    settle(work, _UNKNOWN)
+                else:
+                    yield work

@@ -1,0 +1,36 @@
+"""Which errors Airflow retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_s3batch.core import errors
+from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException
+from airflow_s3batch.hooks.errors import airflow_errors
+
+
+def kinds(base: type[errors.S3BatchError] = errors.S3BatchError) -> Iterator[type[errors.S3BatchError]]:
+    """Yield every error of the package."""
+    for kind in base.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+
+RETRIED = {errors.InfrastructureError}
+
+
+@pytest.mark.parametrize("kind", list(dict.fromkeys(kinds())))
+def test_airflow_retries_trouble_of_the_world_and_nothing_else(kind: type[errors.S3BatchError]) -> None:
+    """A missing permission is not cured by waiting; AirflowFailException ends the task whatever ``retries`` says."""
+    with pytest.raises(AirflowException) as caught, airflow_errors():
+        raise kind("a sentence")
+    assert isinstance(caught.value, AirflowFailException) is (kind not in RETRIED)
+    assert str(caught.value) == "a sentence"
+
+
+def test_other_exceptions_pass_through() -> None:
+    """They are bugs, or Airflow's own."""
+    with pytest.raises(KeyError), airflow_errors():
+        raise KeyError("k")
