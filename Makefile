@@ -1,4 +1,4 @@
-# make env | lint | format | test | bench | demo | demo-ui | clean
+# make env | lint | format | test | soak | bench | bench-full | demo | demo-ui | clean
 # Each target makes the environments that it needs; a second call finds them made.
 
 SHELL := /bin/bash
@@ -14,7 +14,7 @@ HERE := $(shell pwd)
 export S3BATCH_SERVERS_BIN := $(HERE)/.venv-servers/bin
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 
-.PHONY: help env lint format test test-unit test-integration test-airflow test-e2e test-lowest bench demo demo-ui clean
+.PHONY: help env lint format test test-unit test-integration test-airflow test-e2e test-soak test-lowest soak bench bench-full demo demo-ui clean
 
 help:
 	@sed -n '1,2s/^# //p' Makefile
@@ -24,7 +24,7 @@ env: .venv/made .venv-servers/made
 .venv/made: pyproject.toml .ci/constraints.txt
 	python=$$(.ci/python) && "$$python" -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt uv
-	$(UV) pip install --quiet --python $(BIN)/python --constraint .ci/constraints.txt --editable '.[test,lint]'
+	$(UV) pip install --quiet --python $(BIN)/python --constraint .ci/constraints.txt --editable '.[test,lint,bench]'
 	touch $@
 
 .venv-servers/made: .venv/made .ci/servers.in .ci/constraints-servers.txt
@@ -52,7 +52,7 @@ format: .venv/made
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: test-unit test-integration test-airflow test-e2e test-lowest
+test: test-unit test-integration test-soak test-airflow test-e2e test-lowest
 
 # $(call pytest,ENVIRONMENT,FOLDERS,OPTIONS) runs the tests of FOLDERS.
 pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(2) $(3) $(PYTEST_OPTIONS)
@@ -63,8 +63,15 @@ test-unit: env
 test-integration: env
 	$(call pytest,.venv,tests/integration)
 
+# A minute of kill -9 at random moments; soak makes it an hour.
+test-soak: env
+	$(call pytest,.venv,tests/soak)
+
+soak: export S3BATCH_SOAK_S ?= 3600
+soak: test-soak
+
 test-airflow: env
-	$(call pytest,.venv,tests,--ignore tests/unit --ignore tests/integration -m "not e2e")
+	$(call pytest,.venv,tests,--ignore tests/unit --ignore tests/integration --ignore tests/soak -m "not e2e")
 
 test-e2e: env
 	$(call pytest,.venv,tests,-m e2e)
@@ -72,8 +79,12 @@ test-e2e: env
 test-lowest: env .venv-lowest/made
 	$(call pytest,.venv-lowest,tests/unit tests/airflow,-m "not e2e")
 
+# Ten minutes; bench-full adds rounds and a shard of ten million rows, which takes an hour.
 bench: env
-	$(BIN)/python -m benchmarks.client_cpu
+	$(BIN)/python -m benchmarks
+
+bench-full: env
+	$(BIN)/python -m benchmarks --full
 
 demo: env
 	$(BIN)/python -m demo

@@ -74,9 +74,9 @@ class Claims:
         url = self._generation.claim(self._shard, index, self._attempt)
         self._storage.write(url, b"{}", "application/json")
         others = claimants(self._storage, self._generation.shard(self._shard), index) - {self._attempt}
-        commits = self._state.ranges[index].commits
+        commits = self._state.evidence.read_commits(self._storage, self._state.ranges[index])
         unknown = (_unknown_in(self._storage, url.bucket, commit) for commit in commits)
-        return self._state.doubts(index, others).union(*unknown)
+        return self._state.doubts(commits, index, others).union(*unknown)
 
 
 def _unknown_in(storage: Storage, bucket: str, commit: Commit) -> Iterator[int]:

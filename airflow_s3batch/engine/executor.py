@@ -123,8 +123,8 @@ class Executor:
 
         Where *source* yields ``None`` it has nothing at the moment and is asked again soon.
 
-        *keep_going* is asked before each new object and at least every fifth of a second; once it says no, what is in
-        flight gets *grace_s* seconds and the rest of *source* is left alone.
+        *keep_going* is asked before the window is filled up and at least every fifth of a second; once it says no, what
+        is in flight gets *grace_s* seconds and the rest of *source* is left alone.
 
         Raises:
             AccessError: no object can succeed with these credentials.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Self
@@ -72,7 +72,7 @@ class Recorder:
         shard: int,
         attempt: str,
         range_rows: int,
-        ranges: dict[int, RowRange],
+        ranges: Mapping[int, RowRange],
         now: Callable[[], str],
     ) -> None:
         self._storage = storage

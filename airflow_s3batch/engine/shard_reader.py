@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,12 @@ class ShardReader:
         """Return the first object, ``None`` if the shard is empty."""
         return next((work.obj for _, rows in self.rows({0: None}) for work in rows), None)
 
-    def rows(self, wanted: Mapping[int, Iterable[int] | None]) -> Iterator[tuple[int, list[Work]]]:
+    def rows(self, wanted: Mapping[int, bytes | None]) -> Iterator[tuple[int, list[Work]]]:
         """
-        Yield ``(range index, rows)`` for the *wanted* rows, ascending: by range index the ordinals, ``None`` for all.
+        Yield ``(range index, rows)`` for the *wanted* rows, ascending.
 
-        A range comes in several pieces. Row groups that hold no wanted row are not read.
+        *wanted* has for each range a byte per row, 1 where it is wanted, or ``None`` for all its rows. A range comes
+        in several pieces. Row groups that hold no wanted row are not read.
         """
         with pq.ParquetFile(self._path) as file:
             offset = 0
@@ -63,25 +64,23 @@ class ShardReader:
             yield index, first, stop
             first = stop
 
-    def _wanted(
-        self, offset: int, batch: Any, wanted: Mapping[int, Iterable[int] | None]
-    ) -> Iterator[tuple[int, list[Work]]]:
+    def _wanted(self, offset: int, batch: Any, wanted: Mapping[int, bytes | None]) -> Iterator[tuple[int, list[Work]]]:
         for index, first, stop in self._pieces(offset, batch.num_rows):
             if index not in wanted:
                 continue
-            works = list(map(_WORK, zip(range(first, stop), self._objects(batch.slice(first - offset, stop - first)))))
-            ordinals = wanted[index]
-            if ordinals is not None:
-                start = index * self._range_rows
-                among = frozenset(ordinals)
-                works = [work for work in works if work.number - start in among]
+            objects = self._objects(batch.slice(first - offset, stop - first))
+            works = list(map(_WORK, zip(range(first, stop), objects, strict=True)))
+            flags = wanted[index]
+            if flags is not None:
+                base = index * self._range_rows
+                works = list(itertools.compress(works, flags[first - base : stop - base]))
             if works:
                 yield index, works
 
     def _objects(self, batch: Any) -> Iterator[S3Object]:
         fixed = [batch.column(name).to_pylist() for name in FIXED_COLUMNS]
         if not self._columns:
-            return map(_OBJECT, zip(*fixed, itertools.repeat(NO_COLUMNS)))
+            return map(_OBJECT, zip(*fixed, [NO_COLUMNS] * batch.num_rows, strict=True))
         extras = zip(*(batch.column(name).to_pylist() for name in self._columns), strict=True)
         dicts = (dict(zip(self._columns, values, strict=True)) for values in extras)
-        return map(_OBJECT, zip(*fixed, dicts))
+        return map(_OBJECT, zip(*fixed, dicts, strict=True))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from airflow_s3batch.core.commits import RangeState, merge, ordinals_in
+from airflow_s3batch.core.commits import Commit, Spans, merge, ordinals_in
 from airflow_s3batch.core.layout import GenerationLayout
-from airflow_s3batch.core.manifest import Manifest, ShardFile
-from airflow_s3batch.engine.evidence import gather
+from airflow_s3batch.core.manifest import Manifest, RowRange, ShardFile
+from airflow_s3batch.engine.evidence import ShardEvidence, gather
 from airflow_s3batch.engine.storage import Storage
 
 _READERS = 8
@@ -21,53 +21,42 @@ class ShardState:
     What earlier attempts at a shard left.
 
     Attributes:
-        ranges: by index.
-        attempts: how many there were.
-        ended: those that ended in order: what they have left without an outcome, they have not begun.
-        began: Unix time at which the first of them was named, by its worker's clock; 0 if there was none.
+        evidence: their files.
+        ranges: the shard's row ranges, by index.
+        unfinished: what is to be done of them, by index: ``None`` for a whole range, else a byte for each of its rows
+            that is 1 if the row is to be done. Ranges that are done are left out. At most a byte per row of the shard.
+        to_do: how many rows that are.
+        ended: attempts that ended in order: what they have left without an outcome, they have not begun.
+        began: Unix time at which the first attempt was named, by its worker's clock; 0 if there was none.
     """
 
-    ranges: dict[int, RangeState]
-    attempts: int
-    ended: frozenset[str] = frozenset()
-    began: float = 0.0
+    evidence: ShardEvidence
+    ranges: Mapping[int, RowRange]
+    unfinished: Mapping[int, bytes | None]
+    to_do: int
+    ended: frozenset[str]
+    began: float
 
     @property
-    def unfinished(self) -> dict[int, frozenset[int] | None]:
-        """The rows to do, by range index: ``None`` for a whole range."""
-        wanted: dict[int, frozenset[int] | None] = {}
-        for index, state in self.ranges.items():
-            if not state.commits:
-                wanted[index] = None
-            elif spans := state.unfinished:
-                wanted[index] = frozenset(ordinals_in(spans))
-        return wanted
+    def attempts(self) -> int:
+        """How many attempts there were."""
+        return len(self.evidence.attempts)
 
     @property
     def succeeded(self) -> int:
         """How many rows have succeeded."""
-        return sum(state.range.rows for state in self.ranges.values()) - self.to_do
+        return self.evidence.shard.rows - self.to_do
 
-    @property
-    def to_do(self) -> int:
-        """How many rows are unfinished."""
-        sizes = (
-            self.ranges[index].range.rows if ordinals is None else len(ordinals)
-            for index, ordinals in self.unfinished.items()
-        )
-        return sum(sizes)
-
-    def doubts(self, index: int, claimants: Collection[str]) -> frozenset[int]:
+    def doubts(self, commits: Collection[Commit], index: int, claimants: Collection[str]) -> frozenset[int]:
         """
         Return the ordinals of range *index* that one of *claimants* may have worked on without leaving an outcome.
 
-        Those are attempts that claimed the range, before this state was read or since.
+        Those are attempts that claimed the range, before this state was read or since; *commits* are the range's.
         """
-        state = self.ranges[index]
         found: set[int] = set()
         for attempt in set(claimants) - self.ended:
-            told = {o for commit in state.commits if commit.attempt == attempt for o in ordinals_in(commit.attempted)}
-            found.update(set(range(state.range.rows)) - told)
+            told = {o for commit in commits if commit.attempt == attempt for o in ordinals_in(commit.attempted)}
+            found.update(set(range(self.ranges[index].rows)) - told)
         return frozenset(found)
 
 
@@ -80,12 +69,29 @@ def shard_state(storage: Storage, manifest: Manifest, shard: ShardFile, generati
     """
     ranges = list(shard.ranges(manifest.range_rows))
     evidence = gather(storage, shard, generation.shard(shard.index), ranges[-1].index)
+
+    def left(row_range: RowRange) -> Spans:
+        return merge(row_range, evidence.read_commits(storage, row_range)).unfinished
+
+    unfinished: dict[int, bytes | None] = {}
+    to_do = 0
     with ThreadPoolExecutor(_READERS) as pool:
-        commits = list(pool.map(lambda entry: evidence.read_commits(storage, entry), ranges))
-    states = {entry.index: merge(entry, found) for entry, found in zip(ranges, commits, strict=True)}
+        for row_range, spans in zip(ranges, pool.map(left, ranges), strict=True):
+            rows = sum(end - start for start, end in spans)
+            to_do += rows
+            if rows:
+                unfinished[row_range.index] = _flags(spans, row_range.rows) if rows < row_range.rows else None
     ended = frozenset(attempt for attempt, told in evidence.summaries.items() if not told.abandoned)
     began = min((attempt_time(attempt) for attempt in evidence.attempts), default=0.0)
-    return ShardState(states, len(evidence.attempts), ended, began)
+    return ShardState(evidence, {entry.index: entry for entry in ranges}, unfinished, to_do, ended, began)
+
+
+def _flags(spans: Spans, rows: int) -> bytes:
+    """Return *rows* bytes, 1 for each ordinal in *spans*."""
+    flags = bytearray(rows)
+    for start, end in spans:
+        flags[start:end] = b"\1" * (end - start)
+    return bytes(flags)
 
 
 def attempt_time(attempt: str) -> float:

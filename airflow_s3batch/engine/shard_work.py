@@ -72,9 +72,10 @@ class ShardWork:
     ) -> Tally:
         """Work until the shard is done, *threshold* says no or *stop* is set; return with all outcomes committed."""
         state = self._state
-        ranges = {index: entry.range for index, entry in state.ranges.items()}
         shard, attempt = self._attempt.shard, self._attempt.id
-        recorder = Recorder(self._storage, self._generation, shard, attempt, self._manifest.range_rows, ranges, iso_now)
+        recorder = Recorder(
+            self._storage, self._generation, shard, attempt, self._manifest.range_rows, state.ranges, iso_now
+        )
         done = failed = 0
 
         def settle(work: Work, outcome: Outcome) -> None:

@@ -160,10 +160,8 @@ class Transport:
         remaining = 1
         while remaining:
             remaining, done, failed = multi.info_read()
-            for curl in done:
-                answers.append(self._answer(curl, 0, ""))
-            for curl, number, message in failed:
-                answers.append(self._answer(curl, number, message))
+            answers += [self._answer(curl, 0, "") for curl in done]
+            answers += [self._answer(curl, number, message) for curl, number, message in failed]
         answers.extend(self._overdue())
         return answers
 

@@ -228,7 +228,7 @@ class LeaveReceipt(Operation):
 
 
 def executions(server: Server, objects: Sequence[S3Object]) -> list[int]:
-    """Return how often `LeaveReceipt` was executed on each of *objects*, as the server tells; keys end in four digits."""
+    """Return how often `LeaveReceipt` was executed on each of *objects*, as it tells; keys end in four digits."""
     prefix = objects[0].key[:-4]
     pages = client_of(server).get_paginator("list_object_versions")
     found: Counter[str] = Counter()

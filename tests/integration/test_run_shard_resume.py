@@ -217,6 +217,7 @@ def test_two_attempts_at_once_leave_each_row_once(make_job: MakeJob) -> None:
 
 
 def test_stop_commits_what_is_done_and_asks_to_be_tried_again(make_job: MakeJob) -> None:
+    """No more is begun than what the window still had room for."""
     job = make_job(60)
     stop = threading.Event()
 
@@ -225,13 +226,14 @@ def test_stop_commits_what_is_done_and_asks_to_be_tried_again(make_job: MakeJob)
             stop.set()
 
     operation = watched(PutObjectTagging, stop_at)(TAGGING.tags)
-    with pytest.raises(InfrastructureError, match="stopped after 26 objects"):
+    with pytest.raises(InfrastructureError, match=r"stopped after \d+ objects"):
         job.attempt(operation, stop=stop, policy=Policy(max_concurrency=4))
-    assert_each_row_once(job, failed=34)
     done = [row for row in job.report_rows() if row.status == "succeeded"]
-    assert sorted(row.key for row in done) == [obj.key for obj in job.objects[:26]]
+    assert 26 <= len(done) <= 26 + 3, "beyond the one that was begun last, a window may have been full"
+    assert sorted(row.key for row in done) == [obj.key for obj in job.objects[: len(done)]]
+    assert_each_row_once(job, failed=60 - len(done))
 
-    assert job.attempt(TAGGING, try_number=2).objects == 34
+    assert job.attempt(TAGGING, try_number=2).objects == 60 - len(done)
     assert_each_row_once(job)
 
 
