@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from airflow_s3batch.testing.process import free_ports
 from demo.airflow_api import AirflowApi
-from demo.processes import Component, ComponentError, end
+from demo.processes import Component, ComponentError, end, kill
 
 START_TIMEOUT_S = 150.0
 DAG_TIMEOUT_S = 60.0
@@ -93,6 +93,19 @@ class AirflowStack:
         """
         for component in self._components:
             component.check()
+
+    def restart(self, name: str) -> list[int]:
+        """
+        Kill a component as ``kill -9`` does, and start it again.
+
+        Returns:
+            the ids of the processes that it leaves behind, which nobody ends.
+        """
+        component = self._component(name)
+        left = kill(component.pid)
+        component.reap()
+        self._components[self._components.index(component)] = self._start(name, COMMANDS[name])
+        return left
 
     def wait_for_dag(self, dag_id: str) -> None:
         """

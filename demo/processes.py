@@ -123,6 +123,15 @@ def end(pids: Iterable[int], *, grace_s: float = GRACE_S) -> None:
         time.sleep(0.02)
 
 
+def kill(pid: int) -> list[int]:
+    """Kill one process and nothing else; return the ids of the descendants that it leaves behind."""
+    process = psutil.Process(pid)
+    process.suspend()  # it starts nothing while they are looked up
+    left = [child.pid for child in _descendants(process)]
+    process.kill()
+    return left
+
+
 def end_children() -> None:
     """End everything that this process has started, or adopted."""
     end([child.pid for child in psutil.Process().children()], grace_s=0)

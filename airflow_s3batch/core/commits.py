@@ -192,6 +192,8 @@ class RangeState:
     @property
     def unfinished(self) -> Spans:
         """Ordinals that the next attempt works on: failed or without an outcome."""
+        if not any(self.failed):
+            return self.missing
         ordinals = set(ordinals_in(self.missing))
         for spans in self.failed:
             ordinals.update(ordinals_in(spans))
@@ -201,6 +203,8 @@ class RangeState:
 def merge(row_range: RowRange, commits: Iterable[Commit]) -> RangeState:
     """Merge attempts by the one rule: a success wins (the oldest one stays), else the newest attempt."""
     ordered = tuple(sorted(commits, key=lambda commit: commit.attempt))
+    if not ordered:
+        return RangeState(row_range, (), (), (), ((0, row_range.rows),))
     if len(ordered) == 1 and ordered[0].attempted == ((0, row_range.rows),):
         only = ordered[0]
         return RangeState(row_range, ordered, (_minus(only.attempted, only.failed),), (only.failed,), ())

@@ -26,6 +26,7 @@ from airflow_s3batch.engine.prepared import Kind, Template
 from airflow_s3batch.version import __version__
 
 _BODYLESS = {"HEAD": (pycurl.NOBODY, 1), "GET": (pycurl.HTTPGET, 1), "DELETE": (pycurl.CUSTOMREQUEST, "DELETE")}
+_CAN_READ = int(pycurl.CSELECT_IN)
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -280,21 +281,20 @@ class _Poller:
             except OSError:  # a new socket, maybe under the number of one that was closed
                 self._poll.register(descriptor, masks[what])
         self._noted.clear()
-        ready = self._poll.poll(timeout_s if self._is_epoll else timeout_s * 1000)
-        return [(descriptor, self._bits(mask)) for descriptor, mask in ready if self._is_wanted(descriptor)]
+        ready: list[tuple[int, int]] = []
+        for descriptor, mask in self._poll.poll(timeout_s if self._is_epoll else timeout_s * 1000):
+            if descriptor in unwanted:
+                self._forget(descriptor)
+            else:
+                ready.append((descriptor, _CAN_READ if mask == self._in else self._bits(mask)))
+        return ready
 
-    def _is_wanted(self, descriptor: int) -> bool:
-        """Return whether libcurl waits for *descriptor*; if not, it is not asked about any more."""
-        if descriptor not in self._unwanted:
-            return True
+    def _forget(self, descriptor: int) -> None:
         self._unwanted.discard(descriptor)
         with contextlib.suppress(OSError, KeyError):  # closed already
             self._poll.unregister(descriptor)
-        return False
 
     def _bits(self, mask: int) -> int:
-        if mask == self._in:
-            return int(pycurl.CSELECT_IN)
         bits = (pycurl.CSELECT_IN if mask & self._in else 0) | (pycurl.CSELECT_OUT if mask & self._out else 0)
         return bits if not mask & ~(self._in | self._out) else bits | pycurl.CSELECT_IN | pycurl.CSELECT_ERR
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS_PER_SHARD = 50_000
-RANGES_PER_SHARD = 20
+RANGES_PER_SHARD = 10
 _DISTINCT_COLUMNS = frozenset({"key", "version_id", "size", "e_tag"})
 
 
@@ -36,7 +36,7 @@ def shard_sizes(rows: int, objects_per_shard: int | None, max_shards: int) -> li
 
 
 def range_rows_for(sizes: Sequence[int]) -> int:
-    """Return the rows that are committed at once: about 20 ranges a shard, within 250 and 10,000 rows each."""
+    """Return the rows that are committed at once: about 10 ranges a shard, within 250 and 10,000 rows each."""
     return min(10_000, max(250, max(sizes, default=0) // RANGES_PER_SHARD))
 
 

@@ -24,12 +24,22 @@ TIMEOUT_S = 90.0
 THREADS = 8
 RETRY_DELAY_S = 10
 DAG = """
+import os
+import time
 from datetime import timedelta
+from pathlib import Path
 
 from airflow.sdk import dag
 
 from airflow_s3batch import s3_batch_job
 from airflow_s3batch.operations import PutObjectTagging
+
+
+def hold_first_try(context, result):
+    ti = context["ti"]
+    if (ti.task_id, ti.map_index, ti.try_number) == ("job.run", 0, 1):
+        Path("{held}").write_text(str(os.getpid()))
+        time.sleep({hold_s})
 
 
 @dag(schedule=None)
@@ -42,7 +52,8 @@ def {name}():
         job_url="s3://ops/s3batch",
         objects_per_shard={objects_per_shard},
         max_concurrency={max_concurrency},
-        default_args={{"retry_delay": timedelta(seconds={retry_delay_s})}},
+        max_requests_per_s={max_requests_per_s},
+        default_args={{"retry_delay": timedelta(seconds={retry_delay_s}), "post_execute": {post_execute}}},
     )
 
 
@@ -54,6 +65,10 @@ DONE = {"state": "done"}
 class RealJob:
     """
     A bucket, an inventory of it, and a Dag called *name* that tags every object.
+
+    Args:
+        holds_first_try: the first shard's first try, when it has done everything, waits before Airflow pushes its
+            result: `held` names the file that it leaves then, with its process id.
 
     Attributes:
         keys: of the objects, in the order of the inventory.
@@ -68,6 +83,9 @@ class RealJob:
         objects: int,
         objects_per_shard: int,
         max_concurrency: int = 32,
+        max_requests_per_s: float | None = None,
+        retry_delay_s: int = RETRY_DELAY_S,
+        holds_first_try: bool = False,
         key: str = "folder {0}/ü+{0}.bin",
     ) -> None:
         self.name = name
@@ -77,7 +95,14 @@ class RealJob:
         self.bucket = name.replace("_", "-")
         self.keys = [key.format(number) for number in range(objects)]
         self.run_id = ""
-        self._limits = {"objects_per_shard": objects_per_shard, "max_concurrency": max_concurrency}
+        self.held = stack.home / f"{name}.held"
+        self._arguments = {
+            "objects_per_shard": objects_per_shard,
+            "max_concurrency": max_concurrency,
+            "max_requests_per_s": max_requests_per_s,
+            "retry_delay_s": retry_delay_s,
+            "post_execute": "hold_first_try" if holds_first_try else None,
+        }
         self.write_dag(tag="done")
         self.client.create_bucket(Bucket=self.bucket)
         self.each(self.keys, lambda key: self.client.put_object(Bucket=self.bucket, Key=key, Body=b"x"))
@@ -88,7 +113,8 @@ class RealJob:
 
     def write_dag(self, *, tag: str) -> None:
         """Write the Dag file; the operation sets the tag ``state`` to *tag*."""
-        text = DAG.format(name=self.name, bucket=self.bucket, tag=tag, retry_delay_s=RETRY_DELAY_S, **self._limits)
+        names = {"name": self.name, "bucket": self.bucket, "tag": tag}
+        text = DAG.format(**names, held=self.held, hold_s=TIMEOUT_S, **self._arguments)
         (self.stack.home / "dags" / f"{self.name}.py").write_text(text)
 
     def start(self) -> None:
@@ -113,6 +139,24 @@ class RealJob:
             self.stack.check()
             assert time.monotonic() < deadline, f"waited in vain for {what}: {self.states()}"
             time.sleep(0.2)
+
+    def pid(self, shard: int, attempt: int = 1) -> int:
+        """Wait until an attempt at *shard* has committed something; return its process id."""
+        folder = f"shard-{shard:05d}"
+        self.wait_for(lambda: self.committed(shard), f"a committed range of {folder}")
+        (announced,) = self.files(".json", within=f"{folder}/attempt-{attempt:04d}")
+        return int(self.json(announced)["pid"])
+
+    def committed(self, shard: int) -> set[str]:
+        """Return the keys that commits of *shard* name as succeeded."""
+        commits = self.files(".commit.json", within=f"shard-{shard:05d}")
+        return {key for commit in commits for key in self.succeeded_in(self.json(commit))}
+
+    def check_report(self) -> None:
+        """Look whether each object is in the report once, as succeeded, and tagged."""
+        report = self.report()
+        assert sorted(report["key"]) == sorted(self.keys)
+        assert set(report["task_status"]) == {"succeeded"}
 
     def states(self) -> dict[str, str | list[str]]:
         """Return the state of each task; of mapped ones a list by map index."""
