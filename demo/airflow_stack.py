@@ -94,9 +94,9 @@ class AirflowStack:
         for component in self._components:
             component.check()
 
-    def restart(self, name: str) -> list[int]:
+    def kill(self, name: str) -> list[int]:
         """
-        Kill a component as ``kill -9`` does, and start it again.
+        Kill a component as ``kill -9`` does; `start` starts it again.
 
         Returns:
             the ids of the processes that it leaves behind, which nobody ends.
@@ -104,8 +104,12 @@ class AirflowStack:
         component = self._component(name)
         left = kill(component.pid)
         component.reap()
-        self._components[self._components.index(component)] = self._start(name, COMMANDS[name])
+        self._components.remove(component)
         return left
+
+    def start(self, name: str) -> None:
+        """Start a component that was killed."""
+        self._components.append(self._start(name, COMMANDS[name]))
 
     def wait_for_dag(self, dag_id: str) -> None:
         """

@@ -52,14 +52,19 @@ class ReportRow(NamedTuple):
 
 def format_row(bucket: str, encoded_key: str, version_id: str | None, outcome: Outcome) -> str:
     """Return one CSV line, line feed included, in the order in which AWS writes the columns."""
-    object_fields = f"{_field(bucket)},{encoded_key},{_field(version_id) if version_id else ''}"
-    return f"{object_fields},{_outcome_fields(*outcome)}\n"
+    version = _field(version_id) if version_id else ""
+    return f"{_bucket_field(bucket)},{encoded_key},{version},{_outcome_fields(outcome)}\n"
 
 
 @functools.lru_cache(128)
-def _outcome_fields(http_status: int, error_code: str, message: str) -> str:
-    status = FAILED if error_code else SUCCEEDED
-    return f"{status},{http_status},{_field(error_code)},{_field(message)}"
+def _outcome_fields(outcome: Outcome) -> str:
+    status = FAILED if outcome.error_code else SUCCEEDED
+    return f"{status},{outcome.http_status},{_field(outcome.error_code)},{_field(outcome.message)}"
+
+
+@functools.lru_cache(128)
+def _bucket_field(bucket: str) -> str:
+    return _field(bucket)
 
 
 def _field(text: str) -> str:
