@@ -106,10 +106,10 @@ class AirflowApi:
             if len(found) >= page["total_entries"] or not page["task_instances"]:
                 return found
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
-        """Return what the task pushed."""
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
+        """Return what the task pushed; an instance of a mapped one has a *map_index*."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}"
-        return self.call("GET", path, deserialize="true")["value"]
+        return self.call("GET", path, deserialize="true", map_index=map_index)["value"]
 
     def clear(self, dag_id: str, run_id: str, *, task_ids: Sequence[str] = (), only_failed: bool = True) -> int:
         """Clear task instances of the run, of all tasks or of *task_ids*, as the UI does; return how many."""

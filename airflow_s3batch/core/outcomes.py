@@ -10,7 +10,7 @@ NOT_ATTEMPTED = "NotAttempted"
 """ErrorCode of rows without an outcome. It always counts as a failure and can't be tolerated."""
 
 OUTCOME_UNKNOWN = "OutcomeUnknown"
-"""ErrorCode of rows that an attempt may have worked on before it died, where the operation forbids a replay."""
+"""ErrorCode of rows that may or may not have been done, where the operation forbids to do them again."""
 
 VANISHED = frozenset({"NoSuchKey", "NoSuchVersion"})
 """Codes of objects that are gone since the manifest was made; tolerated unless the user says otherwise."""

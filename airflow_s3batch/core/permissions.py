@@ -16,7 +16,7 @@ _NAMED = re.compile(
     r"(?: on resource: (?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+)))?"
     r"(?: (?P<reason>(?:because|with an explicit deny) [^(]*))?"
 )
-_IN_BUCKET = re.compile(r"^(arn:[\w-]+:s3:::[^/]+)/.*$")
+_IN_BUCKET = re.compile(r"^(arn:[\w-]+:s3:::[^/]+|arn:[\w-]+:[\w-]+:[^:]*:\d*:accesspoint/[^/]+/object)/.*$", re.DOTALL)
 
 
 def object_actions(actions: Iterable[str], *, has_version: bool) -> list[str]:

@@ -18,8 +18,11 @@ RESULTS_IN_200 = {
 }
 """APIs that answer 200 at once and tell of a failure in the body: only this element in it means success."""
 
+EXPLAINED = frozenset({400, 403, 404})
+"""Statuses to a HEAD for which a GET is asked for the reason."""
+
 _MESSAGE_CHARACTERS = 500
-_IS_ERROR = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error[\s>]").match
+_IS_ERROR = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error[\s>]|\s*<(!doctype )?html", re.IGNORECASE).match
 _CODE = re.compile(r"[\w.:-]{1,100}", re.ASCII).fullmatch
 
 
@@ -30,7 +33,7 @@ def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Ver
     *is_retried*: an earlier try of the same request may have been executed.
     """
     if answer.curl_error:
-        code, verdict = transport_failure(answer.curl_error)
+        code, verdict = transport_failure(answer.curl_error, answer.curl_message)
         return Response(0, {}, b"", code, _one_line(answer.curl_message) or code, is_retried), verdict
     status, body = answer.status, answer.body
     is_ok = 200 <= status < 300
@@ -38,12 +41,29 @@ def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Ver
         return Response(status, answer.headers, body, "", "", is_retried), None
     code = _element(body, b"Code")
     if not _CODE(code):
-        code = "InternalError" if is_ok else code_of_status(status)
+        code = "InternalError" if is_ok else code_of_status(status, has_body=api != "HeadObject")
     message = _element(body, b"Message") or f"HTTP {status} without an explanation"
     if request_id := _element(body, b"RequestId"):
         message = f"{message} (RequestId {request_id})"
     verdict = verdict_for(status, code)
     return Response(status, answer.headers, body, code, _one_line(message), is_retried), verdict
+
+
+def explained(head: Response, get: Response, verdict: Verdict | None, *, is_unsure: bool) -> tuple[Response, Verdict]:
+    """
+    Return what the refusal of *head*, which has no body, means after *get* was asked for the same object.
+
+    *verdict* is the one on *get*. Where a GET is allowed and the HEAD was not, clock or credentials may have been set
+    right between the two, for another object's sake: while *is_unsure*, the HEAD is worth another try.
+    """
+    if verdict is None or get.status == 416:  # there is an object, maybe an empty one
+        if head.status == 404:
+            code = code_of_status(404, has_body=True)
+            return head._replace(error_code=code, message="HTTP 404 to a HEAD, but a GET finds it"), Verdict.RETRY
+        return head, Verdict.RETRY if is_unsure else Verdict.FAIL
+    if get.status == head.status and verdict is Verdict.FAIL:
+        return head._replace(error_code=get.error_code, message=get.message), verdict
+    return get, verdict
 
 
 def server_time(response: Response) -> float | None:

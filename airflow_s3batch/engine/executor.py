@@ -21,10 +21,10 @@ from airflow_s3batch.core.errors import (
     InfrastructureError,
     ManifestError,
 )
-from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome
 from airflow_s3batch.core.verdicts import FINAL, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.answers import judged, server_time
+from airflow_s3batch.engine.answers import EXPLAINED, explained, judged, server_time
 from airflow_s3batch.engine.credentials import SessionCredentials
 from airflow_s3batch.engine.exchange import END, Exchange, Work, exchanges
 from airflow_s3batch.engine.pacing import Pace, backoff_s
@@ -32,7 +32,7 @@ from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.prepared import Preparer
 from airflow_s3batch.engine.signing import Signer
 from airflow_s3batch.engine.transport import Answer, Transport
-from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.requests import Call, Response, RunContext, Steps
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,8 @@ class Executor:
         self._waiting: list[tuple[float, int, Exchange]] = []
         self._order = itertools.count()
         self._last_success = clock()
+        self._last_failure = -math.inf
+        self._failing_since = 0.0
         self._has_succeeded = False
         self._asked_time = -math.inf
         self._asks_regions = access.is_aws
@@ -84,6 +86,7 @@ class Executor:
         self._held: Exchange | None = None
         self._batches = 0
         self._has_wondered = False
+        self._sends_once = False
 
     def __enter__(self) -> Self:
         return self
@@ -130,8 +133,10 @@ class Executor:
             AccessError: no object can succeed with these credentials.
             InfrastructureError: nothing has succeeded for ``give_up_s`` although requests keep being sent.
 
-        Before either is raised, objects whose last try has failed get their outcome.
+        Before either is raised, objects whose last try has failed get their outcome. With an operation that must not be
+        replayed, what may have been executed is not sent again: its objects become `OUTCOME_UNKNOWN`.
         """
+        self._sends_once = operation.replay is Replay.UNSAFE and not self._policy.replay_unsafe
         stream = exchanges(operation, iter(source), context)
 
         def settle(exchange: Exchange, result: Any) -> None:
@@ -151,16 +156,19 @@ class Executor:
                 deadline = min(deadline, self._clock() + grace_s)
                 if self._clock() >= deadline:
                     return
-            self._resend()
-            if is_open:
-                is_open = self._fill(stream, settle, keep_going)
-            answers = iter(self._transport.poll(self._wait_s()))
-            for answer in answers:
-                try:
+            over: list[Exchange] = []
+            answers: Iterator[Answer] = iter(())
+            try:
+                self._resend()
+                if is_open:
+                    is_open = self._fill(stream, settle, keep_going)
+                answers = iter(self._transport.poll(self._wait_s()))
+                for answer in answers:
+                    over = [answer.tag]
                     self._on_answer(answer, settle)
-                except (AccessError, InfrastructureError):
-                    self._wind_up([answer.tag], answers, settle)
-                    raise
+            except (AccessError, InfrastructureError):
+                self._wind_up(over, answers, settle)
+                raise
 
     def _wind_up(
         self, over: list[Exchange], answers: Iterator[Answer], settle: Callable[[Exchange, Any], None]
@@ -171,7 +179,8 @@ class Executor:
                 self._on_answer(answer, settle)
             except (AccessError, InfrastructureError):
                 over.append(answer.tag)
-        for exchange in {*over, *self._transport.tags(), *(exchange for _, _, exchange in self._waiting)}:
+        in_flight = () if self._sends_once else self._transport.tags()  # what must not be replayed may be done by now
+        for exchange in {*over, *in_flight, *(exchange for _, _, exchange in self._waiting)}:
             if exchange.works and exchange.failure is not None:
                 exchange.steps.close()
                 settle(exchange, [exchange.failure.outcome()] * len(exchange.works))
@@ -250,7 +259,10 @@ class Executor:
         template = self.preparer.template(request.call, request.bucket)
         self.requests += 1
         self.pace.on_sent()
-        self._transport.start(exchange, template, template.fill(request, self._signer))
+        kind = template.kind
+        if self._sends_once and kind.changes:
+            kind = kind._replace(is_once=True)
+        self._transport.start(exchange, kind, template.fill(request, self._signer))
 
     def _wait(self, exchange: Exchange, seconds: float) -> None:
         heapq.heappush(self._waiting, (self._clock() + seconds, next(self._order), exchange))
@@ -258,7 +270,8 @@ class Executor:
     def _resend(self) -> None:
         now = self._clock()
         while self._waiting and self._waiting[0][0] <= now and self.pace.allows(len(self._transport), now):
-            self._send(heapq.heappop(self._waiting)[2])
+            self._send(self._waiting[0][2])
+            heapq.heappop(self._waiting)
 
     def _wait_s(self) -> float:
         now = self._clock()
@@ -270,7 +283,8 @@ class Executor:
     def _on_answer(self, answer: Answer, settle: Callable[[Exchange, Any], None]) -> None:
         exchange: Exchange = answer.tag
         exchange.is_ambiguous = exchange.is_ambiguous or answer.was_resent
-        response, verdict = judged(answer, exchange.request.call.api, is_retried=exchange.is_ambiguous)
+        call = exchange.request.call if exchange.unexplained is None else _EXPLAIN
+        response, verdict = judged(answer, call.api, is_retried=exchange.is_ambiguous)
         if verdict is None and exchange.unexplained is None:
             self._last_success = self._clock()
             self._has_succeeded = True
@@ -279,9 +293,10 @@ class Executor:
             return
         if exchange.unexplained is not None:
             unexplained, exchange.unexplained = exchange.unexplained, None
-            if verdict is None:  # a GET is allowed where the HEAD was not: the refusal stands as it is
-                response, verdict = unexplained, Verdict.FAIL
-        elif verdict is Verdict.FAIL and exchange.request.call.api == "HeadObject" and answer.status in (400, 403):
+            is_unsure = exchange.corrections < _MOST_CORRECTIONS
+            response, verdict = explained(unexplained, response, verdict, is_unsure=is_unsure)
+            exchange.corrections += response is unexplained and verdict is Verdict.RETRY
+        elif verdict is Verdict.FAIL and exchange.request.call.api == "HeadObject" and answer.status in EXPLAINED:
             exchange.unexplained = response
             self._send(exchange)
             return
@@ -290,6 +305,10 @@ class Executor:
         if verdict is None or verdict in FINAL:
             self._last_success = self._clock()  # a refusal shows that the store is well, too
             self._advance(exchange, response, settle)
+            return
+        self._note_failure()
+        if self._sends_once and self._may_be_done(exchange, response, verdict):
+            self._leave_open(exchange, response, settle)
             return
         exchange.failure = response
         if self._may_retry(exchange, response, verdict):
@@ -308,6 +327,36 @@ class Executor:
                 f"failed {exchange.attempt} times: {response.error_code} ({response.message})"
             )
 
+    def _may_be_done(self, exchange: Exchange, response: Response, verdict: Verdict) -> bool:
+        """Return whether the store may have executed what it did not answer well."""
+        if verdict is not Verdict.RETRY or response.error_code in UNREACHABLE or 300 <= response.status < 500:
+            return False
+        request = exchange.request
+        return self.preparer.template(request.call, request.bucket).kind.changes
+
+    def _leave_open(self, exchange: Exchange, response: Response, settle: Callable[[Exchange, Any], None]) -> None:
+        """Settle all objects of *exchange* as unknown; raise if nothing gets through any more."""
+        exchange.failure = None
+        exchange.steps.close()
+        why = f"it may have been done, so it is not done again unless replay_unsafe=True: {response.error_code}"
+        outcome = Outcome(response.status, OUTCOME_UNKNOWN, f"{why} ({response.message})"[:500])
+        settle(exchange, [outcome] * len(exchange.works))
+        self._check_outage(response)
+
+    def _note_failure(self) -> None:
+        """Keep in mind since when nothing succeeds; a time in which nothing was sent does not count."""
+        now = self._clock()
+        if self._last_failure <= self._last_success:
+            self._failing_since = max(self._last_success, now - self._policy.request_timeout_s)
+        self._last_failure = now
+
+    def _check_outage(self, response: Response) -> None:
+        if self._clock() - self._failing_since > self._policy.give_up_s:
+            raise InfrastructureError(
+                f"no request has succeeded for {self._policy.give_up_s:g} s; the last one failed with "
+                f"{response.error_code} ({response.message})"
+            )
+
     def _adopt_time(self, response: Response, bucket: str) -> None:
         """Sign with the store's time from now on; where the refusal does not tell it, ask, but not once per refusal."""
         told = server_time(response)
@@ -319,7 +368,7 @@ class Executor:
     def _is_outage(self, response: Response, verdict: Verdict) -> bool:
         """Return whether nothing gets through for reasons that can't be the object's; such tries are not counted."""
         is_general = verdict is Verdict.THROTTLE or response.error_code in UNREACHABLE
-        return is_general and self._clock() - self._last_success > _OUTAGE_S
+        return is_general and self._clock() - self._failing_since > _OUTAGE_S
 
     def _may_retry(self, exchange: Exchange, response: Response, verdict: Verdict) -> bool:
         """Return whether to send again; keep clock, credentials and window in step with what the store said."""
@@ -341,9 +390,5 @@ class Executor:
             if exchange.corrections > _MOST_CORRECTIONS:
                 return False
             self._adopt_time(response, exchange.request.bucket)
-        if self._clock() - self._last_success > self._policy.give_up_s:
-            raise InfrastructureError(
-                f"no request has succeeded for {self._policy.give_up_s:g} s; the last one failed with "
-                f"{response.error_code} ({response.message})"
-            )
+        self._check_outage(response)
         return exchange.attempt < self._policy.max_attempts

@@ -31,7 +31,9 @@ class Policy:
             keep failing for reasons that are not the objects'.
         progress_every_s: seconds between progress lines.
         pulse_every_s: seconds between two signs of life, by which the attempts at a job's shards know of one another.
-        replay_unsafe: let operations that declare themselves unsafe to replay do again what a crash left open.
+        replay_unsafe: let operations that declare themselves unsafe to replay do again what a crash or a missing answer
+            left open. Without it their requests that change something take a new connection each, are not sent again
+            unless the store surely has not executed them, and end as ``OutcomeUnknown`` instead.
 
     How long nothing may happen at the most. A request ends after *request_timeout_s*. An object whose requests all fail
     holds its place for *max_attempts* times that for each kind of request that its operation makes, and for pauses of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import uuid
 from typing import Any
 
@@ -21,6 +22,8 @@ from airflow_s3batch.operations.requests import BucketFacts, Call, Capabilities,
 
 FORMAT = "airflow-s3batch-verdict/1"
 
+log = logging.getLogger(__name__)
+
 _PUT = Call("PutObject", {"Metadata": {"s3batch": "probe"}}, wants_headers=True)
 _DELETE = Call("DeleteObject")
 
@@ -35,6 +38,8 @@ def capabilities_for(
     """
     Return what the store can do for *operation*; it is tried on objects below *scratch_folder* unless this is AWS.
 
+    What users should know about the operation on such a store is logged, once per job.
+
     The configuration of the buckets that it works on is read, never changed. *sample* is the manifest's first row, for
     those and for column values.
 
@@ -48,7 +53,10 @@ def capabilities_for(
     if access.is_aws:
         return Capabilities(is_aws=True, buckets=facts)
     findings = _probe(executor, operation.for_probe(sample), sample, scratch_folder / uuid.uuid4().hex)
-    return Capabilities(is_aws=False, findings=findings, buckets=facts)
+    found = Capabilities(is_aws=False, findings=findings, buckets=facts)
+    for warning in operation.warnings(found):
+        log.warning("%s", warning)
+    return found
 
 
 def bucket_facts(client: Any, bucket: str) -> BucketFacts:

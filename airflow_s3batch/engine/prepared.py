@@ -71,11 +71,22 @@ class _CapturedError(Exception):
 
 
 class Kind(NamedTuple):
-    """What requests must share to be sent through the same curl handle."""
+    """
+    What requests must share to be sent through the same curl handle.
+
+    Attributes:
+        is_once: the request must not be sent twice, not even by libcurl.
+    """
 
     method: str
     origin: str
     wants_headers: bool
+    is_once: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether such a request may change something."""
+        return self.method not in ("GET", "HEAD")
 
 
 @dataclass(slots=True, eq=False)

@@ -22,10 +22,11 @@ import pycurl
 from botocore.utils import get_environ_proxies
 
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.prepared import Kind, Template
+from airflow_s3batch.engine.prepared import Kind
 from airflow_s3batch.version import __version__
 
 _BODYLESS = {"HEAD": (pycurl.NOBODY, 1), "GET": (pycurl.HTTPGET, 1), "DELETE": (pycurl.CUSTOMREQUEST, "DELETE")}
+_HANDLES_PER_CONNECTION = 8  # one for each kind of request that operations on a bucket make, and some
 _CAN_READ = int(pycurl.CSELECT_IN)
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -95,6 +96,8 @@ class Transport:
         self._ca = _ca_bundle(access)
         self._idle: dict[Kind, list[_Handle]] = {}
         self._busy: dict[pycurl.Curl, _Handle] = {}
+        self._handles = 0
+        self._most_handles = _HANDLES_PER_CONNECTION * max_connections
         self._poller = _Poller()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_connections * 2)
@@ -123,12 +126,12 @@ class Transport:
         """Return the tags of the requests in flight."""
         return [handle.tag for handle in self._busy.values()]
 
-    def start(self, tag: Any, template: Template, filled: tuple[str, list[str], bytes]) -> None:
-        """Send one request; its `Answer` carries *tag*."""
-        pool = self._idle.get(template.kind)
+    def start(self, tag: Any, kind: Kind, filled: tuple[str, list[str], bytes]) -> None:
+        """Send one request of *kind*, *filled* from its template; its `Answer` carries *tag*."""
+        pool = self._idle.get(kind)
         if pool is None:
-            pool = self._idle[template.kind] = []
-        handle = pool.pop() if pool else self._new_handle(template.kind, pool)
+            pool = self._idle[kind] = []
+        handle = pool.pop() if pool else self._new_handle(kind, pool)
         curl = handle.curl
         handle.tag = tag
         handle.filled = filled
@@ -138,7 +141,7 @@ class Transport:
         curl.setopt(pycurl.HTTPHEADER, headers)
         if handle.body is not body:
             handle.body = body
-            if template.kind.method not in _BODYLESS:
+            if kind.method not in _BODYLESS:
                 curl.setopt(pycurl.POSTFIELDS, body)
         self._busy[curl] = handle
         self._multi.add_handle(curl)
@@ -152,18 +155,23 @@ class Transport:
             due_ms = multi.timeout()
         if due_ms >= 0:
             timeout_s = min(timeout_s, due_ms / 1000)
-        ready = self._poller.poll(timeout_s)
+        answers = self._finished()
+        ready = self._poller.poll(0.0 if answers else timeout_s)  # a near store may have answered while we were sending
         for descriptor, readiness in ready:
             multi.socket_action(descriptor, readiness)
         if not ready:
             multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        answers += self._finished()
+        answers.extend(self._overdue())
+        return answers
+
+    def _finished(self) -> list[Answer]:
         answers: list[Answer] = []
         remaining = 1
         while remaining:
-            remaining, done, failed = multi.info_read()
+            remaining, done, failed = self._multi.info_read()
             answers += [self._answer(curl, 0, "") for curl in done]
             answers += [self._answer(curl, number, message) for curl, number, message in failed]
-        answers.extend(self._overdue())
         return answers
 
     def _overdue(self) -> Iterator[Answer]:
@@ -207,6 +215,7 @@ class Transport:
         return Answer(tag, status, headers, body, number, message, may_tell_of_failures and handle.was_resent)
 
     def _new_handle(self, kind: Kind, pool: list[_Handle]) -> _Handle:
+        self._limit_handles()
         handle = _Handle(kind, pool)
         curl = handle.curl
         curl.setopt(pycurl.NOSIGNAL, 1)
@@ -218,11 +227,25 @@ class Transport:
             curl.setopt(pycurl.HEADERFUNCTION, handle.header_lines.append)
         curl.setopt(pycurl.PROXY, self._proxy(kind.origin))
         self._set_tls(curl)
+        if kind.is_once:  # on a kept connection that turns out to be dead libcurl sends the request again by itself
+            curl.setopt(pycurl.FRESH_CONNECT, 1)
+            curl.setopt(pycurl.FORBID_REUSE, 1)
         if kind.method in _BODYLESS:
             curl.setopt(*_BODYLESS[kind.method])
         else:
             curl.setopt(pycurl.CUSTOMREQUEST, kind.method)
         return handle
+
+    def _limit_handles(self) -> None:
+        """Close idle handles if they are many: a manifest may have thousands of buckets, each with kinds of its own."""
+        self._handles += 1
+        if self._handles <= self._most_handles:
+            return
+        for pool in self._idle.values():
+            for handle in pool:
+                handle.curl.close()
+            pool.clear()
+        self._handles = len(self._busy) + 1
 
     def _set_tls(self, curl: pycurl.Curl) -> None:
         if self._ca is None:
@@ -240,7 +263,7 @@ class Transport:
     def _proxy(self, origin: str) -> str:
         configured = _setting(self._access, "proxies")
         proxies = configured if configured is not None else get_environ_proxies(origin)
-        return str(proxies.get(origin.partition(":")[0], ""))
+        return str(proxies.get(origin.partition(":")[0]) or "")
 
 
 class _Poller:

@@ -17,7 +17,7 @@ from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.fields import Column, columns_in, plain, rendered, resolved, strings_in
-from airflow_s3batch.operations.requests import BucketFacts, RunContext, Steps
+from airflow_s3batch.operations.requests import BucketFacts, Capabilities, RunContext, Steps
 
 
 class Replay(enum.Enum):
@@ -28,7 +28,8 @@ class Replay(enum.Enum):
     CHECK = "check"
     """The operation first looks whether the object already is as wanted; "already so" is a success."""
     UNSAFE = "unsafe"
-    """Not without the user's word: the row is reported as ``OutcomeUnknown``."""
+    """Not without the user's word: a row that may have been done is reported as ``OutcomeUnknown``, be it that the
+    attempt died or that the store gave no clear answer."""
 
 
 class Operation(ABC):
@@ -182,6 +183,10 @@ class Operation(ABC):
         Raises:
             CapabilityError: the store does not do what the operation needs; nothing of the user's was touched.
         """
+
+    def warnings(self, capabilities: Capabilities) -> list[str]:  # noqa: ARG002 - most operations have none
+        """Return what users should know about the operation on a store like this, a sentence each; it is logged."""
+        return []
 
     @abstractmethod
     def iam_actions(self) -> set[str]:

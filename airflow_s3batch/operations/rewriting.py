@@ -32,6 +32,9 @@ from airflow_s3batch.operations.types import MOST_COPY_BYTES
 
 NOT_CURRENT = "NotCurrentVersion"
 ALREADY_SO = Outcome(200, "", "Successful: it was so already")
+_TWO_STEPS = "SeaweedFS"
+"""In the Server header of stores that check conditions first and write then; a proxy in front may hide it."""
+
 _WRONG_ETAG = '"00000000000000000000000000000000"'
 _CONDITION_STATUSES = frozenset({404, 409, 412})
 _GET_ACL = Call("GetObjectAcl")
@@ -64,7 +67,8 @@ class RewriteObject(Operation):
 
     S3 checks the conditions and writes in one step. A store that checks first and writes then (SeaweedFS 4.48: of some
     600 objects overwritten during a job one was hit) may still bury a body that is written within the same
-    milliseconds: there, nobody should write meanwhile, or versioning should keep what is buried.
+    milliseconds: there, nobody should write meanwhile, or versioning should keep what is buried. A warning in the log
+    says so where the store calls itself SeaweedFS and versioning is not known to be enabled.
 
     Args:
         encryption: ``"SSE-S3"`` or ``"SSE-KMS"``.
@@ -164,7 +168,16 @@ class RewriteObject(Operation):
             raise refuse(self.name, "loses the object's metadata when it is copied onto itself")
         conditions = yield from self._probe_conditions(scratch, after, directive)
         grants = yield from self._probe_grants(scratch, directive)
-        return {"metadata_directive": directive, "grants": grants, **conditions}
+        steps = "two" if _TWO_STEPS in before.headers.get("server", "") else "one"
+        return {"metadata_directive": directive, "grants": grants, "condition_steps": steps, **conditions}
+
+    def warnings(self, capabilities: Capabilities) -> list[str]:  # noqa: D102
+        is_kept = all(facts.versioning == "Enabled" for facts in capabilities.buckets.values())
+        if capabilities.findings.get("condition_steps") != "two" or (capabilities.buckets and is_kept):
+            return []
+        told = f"{self.name}: this store calls itself {_TWO_STEPS}, which checks If-Match first and writes then: a "
+        told += "body that somebody writes to an object within the same milliseconds may be lost. Let nobody write to "
+        return [told + "the objects meanwhile, or enable versioning, which keeps such a body as a noncurrent version"]
 
     def _probe_grants(self, scratch: S3Object, directive: str) -> Steps[str]:
         """Find out whether a copy gets the ACL that it is sent with; where it does not, only default ACLs are kept."""

@@ -46,7 +46,8 @@ class BatchOperationOperator(S3BatchOperator):
             Repeats count, and a request for many objects counts once. ``None`` is no limit.
         request_timeout_s: limit for one request.
         max_attempts: how often one request is sent at most.
-        replay_unsafe: do again what a crash left open, even where the operation says that this isn't safe.
+        replay_unsafe: do again what a crash or a missing answer left open, even where the operation says that this
+            isn't safe.
         resume: ``False`` starts over with every object, beside what earlier attempts have left.
         job_aws_conn_id: connection for the job's files, if the objects' store is another one. Unless that is AWS, the
             operation is first tried on a scratch object below ``.s3batch-scratch/`` in the objects' bucket.

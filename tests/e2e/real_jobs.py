@@ -140,12 +140,17 @@ class RealJob:
             assert time.monotonic() < deadline, f"waited in vain for {what}: {self.states()}"
             time.sleep(0.2)
 
-    def pid(self, shard: int, attempt: int = 1) -> int:
-        """Wait until an attempt at *shard* has committed something; return its process id."""
-        folder = f"shard-{shard:05d}"
-        self.wait_for(lambda: self.committed(shard), f"a committed range of {folder}")
-        (announced,) = self.files(".json", within=f"{folder}/attempt-{attempt:04d}")
+    def pid(self, shard: int) -> int:
+        """Wait until the first attempt at *shard* has begun; return its process id."""
+        within = f"shard-{shard:05d}/attempt-0001"
+        self.wait_for(lambda: self.files(".json", within=within), f"an attempt at shard {shard}")
+        (announced,) = self.files(".json", within=within)
         return int(self.json(announced)["pid"])
+
+    def pid_after_commit(self, shard: int) -> int:
+        """Wait until something of *shard* is committed; return the process id of its first attempt."""
+        self.wait_for(lambda: self.committed(shard), f"a committed range of shard {shard}")
+        return self.pid(shard)
 
     def committed(self, shard: int) -> set[str]:
         """Return the keys that commits of *shard* name as succeeded."""

@@ -124,7 +124,11 @@ def test_passing_trouble_with_the_jobs_files_is_overcome(
 
 @pytest.fixture
 def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A disk of 16 KiB for temporary files; the test is skipped where nobody may mount one."""
+    """
+    A disk of 16 KiB for temporary files.
+
+    Without root nobody may mount one and the test is skipped, on CI too: unit tests raise each such error by hand.
+    """
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(

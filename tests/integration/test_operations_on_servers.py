@@ -263,6 +263,23 @@ def test_a_store_that_ignores_conditions_on_copies_is_refused_unless_allowed(sto
     assert "ServerSideEncryption" not in client_of(store.server).head_object(Bucket=name, Key="a")
 
 
+def test_a_rewrite_warns_where_a_condition_is_checked_before_the_write(
+    seaweedfs: Server, bucket: BucketFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once a job; not where versioning keeps what may be buried."""
+    name = bucket(seaweedfs)
+    objects = put_objects(seaweedfs, name, ["a", "b"])
+    assert failures_of(seaweedfs, objects, RewriteObject("SSE-S3")) == {}
+    told = [record.message for record in caplog.records if "calls itself SeaweedFS" in record.message]
+    assert len(told) == 1
+    assert told[0].endswith("or enable versioning, which keeps such a body as a noncurrent version")
+
+    caplog.clear()
+    client_of(seaweedfs).put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    assert failures_of(seaweedfs, put_objects(seaweedfs, name, ["c"]), RewriteObject("SSE-S3")) == {}
+    assert "SeaweedFS" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("encryption", "arguments", "shown"),
     [

@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import boto3
+import botocore.session
 import pytest
+from botocore.credentials import RefreshableCredentials
 from scripted_server import Fault, Reply, Reset, ScriptedS3, Seen, Silence, error, scripted_s3
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError
@@ -234,6 +236,51 @@ def test_credentials_that_expire_are_fetched_again(s3: ScriptedS3) -> None:
     assert (summary.succeeded, summary.retries) == (40, 4)
 
 
+def test_objects_whose_last_try_failed_have_an_outcome_where_the_credentials_run_out(s3: ScriptedS3) -> None:
+    """Nothing more can be sent then, neither what waits to be tried again nor new objects."""
+    has_run_out = False
+
+    def fetch() -> dict[str, str]:
+        if has_run_out:
+            raise OSError("no route to host")
+        expiry = (datetime.now(UTC) + timedelta(seconds=30)).isoformat()
+        return {"access_key": "key", "secret_key": "secret", "token": "t", "expiry_time": expiry}
+
+    def fault(seen: Seen) -> Fault:
+        nonlocal has_run_out
+        has_run_out = has_run_out or seen.key == "0005"
+        return error(500, "InternalError") if seen.key == "0005" else None
+
+    inner: Any = botocore.session.get_session()
+    inner._credentials = RefreshableCredentials.create_from_metadata(fetch(), fetch, "test")
+    s3.fault = fault
+    outcomes: dict[str, str] = {}
+    with pytest.raises(InfrastructureError, match="the credentials can't be refreshed: no route to host"):
+        run_batch(
+            some(1_000_000),
+            TAGGING,
+            session=boto3.session.Session(botocore_session=inner, region_name="us-east-1"),
+            endpoint_url=s3.endpoint_url,
+            max_concurrency=4,
+            on_outcome=lambda obj, outcome: outcomes.update({obj.key: outcome.error_code}),
+        )
+    assert outcomes["0005"] == "InternalError"
+
+
+def test_a_failure_after_a_time_without_requests_is_no_outage(s3: ScriptedS3) -> None:
+    """Objects may be long in coming: what gives up is a run whose requests keep failing."""
+    s3.fault = lambda seen: error(500, "InternalError") if (seen.key, seen.number) == ("0001", 1) else None
+
+    def slowly() -> Iterator[S3Object]:
+        for obj in some(3):
+            yield obj
+            threading.Event().wait(0.5)
+
+    policy = Policy(max_concurrency=1, request_timeout_s=0.2, give_up_s=0.3)
+    summary, _ = run(s3, slowly(), policy=policy)
+    assert (summary.succeeded, summary.retries) == (3, 1)
+
+
 def test_credentials_that_stay_expired_end_the_run(s3: ScriptedS3) -> None:
     """One sentence, instead of a failure for each object."""
     s3.fault = lambda _: error(400, "ExpiredToken")
@@ -304,3 +351,21 @@ def test_what_is_no_object_fails_without_a_request(s3: ScriptedS3) -> None:
     summary, outcomes = run(s3, [*some(3), S3Object("data", "")])
     assert (summary.succeeded, outcomes[""].error_code) == (3, "RequestImpossible")
     assert len(s3.seen) == 3
+
+
+def test_a_head_that_was_refused_while_the_clock_was_wrong_is_sent_again(s3: ScriptedS3) -> None:
+    """By the time the reason is asked for, another object may have set clock or credentials right: the GET succeeds."""
+    s3.fault = lambda seen: Reply(403 if seen.method == "HEAD" and seen.number == 1 else 200)
+    summary, _ = run(s3, some(10), Look(), max_concurrency=10)
+    assert summary.succeeded == 10
+
+
+@pytest.mark.parametrize("method", ["PUT", "HEAD"])
+def test_a_404_that_is_not_the_stores_says_nothing_about_the_object(s3: ScriptedS3, method: str) -> None:
+    """A proxy that does not know where the store is, say while that restarts, answers it for every object."""
+    s3.fault = lambda seen: Reply(404, b"404 page not found") if (seen.method, seen.number) == (method, 1) else None
+    operation = Look() if method == "HEAD" else PutObjectTagging({"a": "b"})
+    for obj in some(10):
+        s3.objects[f"{obj.bucket}/{obj.key}"] = b"here"
+    summary, _ = run(s3, some(10), operation)
+    assert summary.succeeded == 10

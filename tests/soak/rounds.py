@@ -48,21 +48,24 @@ class Score:
         )
 
 
-def run_round(scenario: Scenario, server: Server, prefix: str, seed: int, folder: Path, score: Score) -> None:
+def run_round(
+    scenario: Scenario, server: Server, prefix: str, seed: int, folder: Path, score: Score, *, give_s: float
+) -> None:
     """
-    Go through one job; *prefix* is new for each.
+    Go through one job; *prefix* is new for each. After *give_s* seconds no attempt is killed any more.
 
     Raises:
         AssertionError: something was lost, done twice or told wrongly.
     """
     chance = random.Random(seed)
+    until = time.monotonic() + give_s
     objects = scenario.prepare(server, prefix)
     job = publish(server, f"s3://soak-jobs/{prefix}", objects, folder, range_rows=RANGE_ROWS)
     longest_s, number = 1.0, 0
     while True:
         number += 1
         started = time.monotonic()
-        if number > MOST_KILLS:
+        if number > MOST_KILLS or started > until:
             deaths = [_undisturbed(start(job, scenario, number, 4))]
         else:
             deaths = _turn(job, scenario, chance, number, longest_s)

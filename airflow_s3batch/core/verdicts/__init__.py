@@ -41,6 +41,13 @@ def is_transient(code: str) -> bool:
     return verdict in PASSING
 
 
-def transport_failure(number: int) -> tuple[str, Verdict]:
-    """Return our ErrorCode and what to do about libcurl's error *number* (there was no usable answer)."""
+def transport_failure(number: int, message: str = "") -> tuple[str, Verdict]:
+    """
+    Return our ErrorCode and what to do about libcurl's error *number* (there was no usable answer).
+
+    An answer that does not begin as HTTP does (cut, or garbage) has the same number as a URL that libcurl can't fetch;
+    *message* tells them apart.
+    """
+    if number == 1 and "HTTP/0.9" in message:
+        return TRANSPORT[8]
     return TRANSPORT.get(number, UNKNOWN)

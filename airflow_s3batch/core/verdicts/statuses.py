@@ -24,7 +24,10 @@ STATUS_NAMES = {
 }
 """ErrorCode by status, for answers without one: to a HEAD, and from proxies and load balancers."""
 
+UNEXPLAINED_404 = "UnexplainedNotFound"
+
 NAMED_HERE = {
+    UNEXPLAINED_404: Verdict.RETRY,
     "BadGateway": Verdict.RETRY,
     "BadRequest": Verdict.FAIL,
     "Conflict": Verdict.FAIL,
@@ -46,8 +49,15 @@ _VERDICTS = {
 }
 
 
-def code_of_status(status: int) -> str:
-    """Return the ErrorCode of an answer that has none: a name, or ``Http`` and the number."""
+def code_of_status(status: int, *, has_body: bool = False) -> str:
+    """
+    Return the ErrorCode of an answer that has none: a name, or ``Http`` and the number.
+
+    *has_body*: S3 would have sent its error document. A 404 without one says nothing about the object: it comes from a
+    proxy or load balancer that does not know (yet) where the store is.
+    """
+    if status == 404 and has_body:
+        return UNEXPLAINED_404
     return STATUS_NAMES.get(status, f"Http{status}")
 
 

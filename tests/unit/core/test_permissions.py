@@ -26,6 +26,10 @@ USER = "User: arn:aws:sts::123456789012:assumed-role/worker/i-0 is not authorize
             "kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:1:key/k1 because no key policy fits",
             "kms:GenerateDataKey on arn:aws:kms:eu-west-1:1:key/k1, because no key policy fits",
         ),
+        (
+            's3:GetObject on resource: "arn:aws:s3:eu-west-1:1:accesspoint/team/object/a/b c" because no policy fits',
+            "s3:GetObject on arn:aws:s3:eu-west-1:1:accesspoint/team/object/*, because no policy fits",
+        ),
         ("s3:ListBucket", "s3:ListBucket on arn:aws:s3:::lake/*"),
     ],
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_s3batch.core.verdicts import Verdict
-from airflow_s3batch.engine.answers import judged, server_time
+from airflow_s3batch.engine.answers import explained, judged, server_time
 from airflow_s3batch.engine.transport import Answer
+from airflow_s3batch.operations.requests import Response
 
 
 def answered(
@@ -44,7 +45,9 @@ def test_a_copy_that_is_refused_late_keeps_its_code() -> None:
     ("status", "body", "expected"),
     [
         (403, b"<Error><Code>AccessDenied</Code></Error>", ("AccessDenied", Verdict.FAIL)),
-        (404, b"", ("NoSuchKey", Verdict.FAIL)),
+        (404, b"<Error><Code>NoSuchVersion</Code></Error>", ("NoSuchVersion", Verdict.FAIL)),
+        (404, b"404 page not found", ("UnexplainedNotFound", Verdict.RETRY)),
+        (404, b"", ("UnexplainedNotFound", Verdict.RETRY)),
         (403, b"<html>Forbidden</html>", ("AccessDenied", Verdict.FAIL)),
         (418, b"", ("Http418", Verdict.FAIL)),
         (503, b"<Error><Code>Foo, bar\nbaz</Code></Error>", ("ServiceUnavailable", Verdict.THROTTLE)),
@@ -94,3 +97,54 @@ def test_an_error_document_is_an_error_whatever_the_status() -> None:
         None,
     )
     assert answered(200, body, "GetObject") == ("", None)
+
+
+@pytest.mark.parametrize("page", [b"<html>please log in</html>", b" <!DOCTYPE html><html>busy</html>"])
+def test_a_page_for_people_is_no_success(page: bytes) -> None:
+    """Some proxy sent it; the store has not seen the request."""
+    assert answered(200, page) == ("InternalError", Verdict.RETRY)
+    assert answered(200, page, "GetObject") == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("number", "message", "expected"),
+    [
+        (1, "Received HTTP/0.9 when not allowed", ("WeirdServerReply", Verdict.RETRY)),
+        (1, 'Protocol "htp" not supported', ("UnsupportedProtocol", Verdict.ABORT)),
+    ],
+)
+def test_garbage_for_an_answer_is_not_taken_for_a_wrong_url(
+    number: int, message: str, expected: tuple[str, Verdict]
+) -> None:
+    """The one passes, the other stops the run; libcurl has one number for both."""
+    response, verdict = judged(Answer(None, 0, {}, b"", number, message), "PutObjectTagging", is_retried=False)
+    assert (response.error_code, verdict) == expected
+
+
+HEAD_404 = Response(404, {"x-amz-delete-marker": "true"}, b"", "NoSuchKey", "HTTP 404 without an explanation")
+
+
+def test_a_head_without_a_body_is_explained_by_a_get() -> None:
+    """Which has one; the headers are the HEAD's."""
+    get = Response(404, {}, b"", "NoSuchVersion", "gone")
+    assert explained(HEAD_404, get, Verdict.FAIL, is_unsure=True) == (
+        HEAD_404._replace(error_code="NoSuchVersion", message="gone"),
+        Verdict.FAIL,
+    )
+
+
+@pytest.mark.parametrize("get", [Response(206, {}, b"x", "", ""), Response(416, {}, b"", "InvalidRange", "empty")])
+def test_an_object_that_a_get_finds_is_not_gone(get: Response) -> None:
+    """Then a proxy has answered the HEAD; where it was forbidden, it may have been for a wrong clock."""
+    verdict = None if get.status == 206 else Verdict.FAIL
+    response, again = explained(HEAD_404, get, verdict, is_unsure=False)
+    assert (response.error_code, again) == ("UnexplainedNotFound", Verdict.RETRY)
+    forbidden = Response(403, {}, b"", "AccessDenied", "no")
+    assert explained(forbidden, get, verdict, is_unsure=True) == (forbidden, Verdict.RETRY)
+    assert explained(forbidden, get, verdict, is_unsure=False) == (forbidden, Verdict.FAIL)
+
+
+def test_what_the_get_says_counts_if_it_says_something_else() -> None:
+    """Such as that the store is busy: then the HEAD is tried again."""
+    get = Response(503, {}, b"", "SlowDown", "busy")
+    assert explained(HEAD_404, get, Verdict.THROTTLE, is_unsure=True) == (get, Verdict.THROTTLE)

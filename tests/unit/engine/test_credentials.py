@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,17 +14,22 @@ from airflow_s3batch.engine.credentials import SessionCredentials
 
 
 class Issuer:
-    """Issues credentials that are good for hours, until it is told to fail."""
+    """Issues credentials that are *good_for* some time, until it is told to fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, good_for: timedelta = timedelta(hours=6)) -> None:
+        self.good_for = good_for
+        self.asked = 0
         self.issued = 0
         self.error: Exception | None = None
+        self.takes: Callable[[], None] = lambda: None
 
     def __call__(self) -> dict[str, Any]:
+        self.asked += 1
+        self.takes()
         if self.error is not None:
             raise self.error
         self.issued += 1
-        expiry = (datetime.now(UTC) + timedelta(hours=6)).isoformat()
+        expiry = (datetime.now(UTC) + self.good_for).isoformat()
         return {"access_key": f"key{self.issued}", "secret_key": "s", "token": "t", "expiry_time": expiry}
 
     def credentials(self) -> RefreshableCredentials:
@@ -59,6 +65,48 @@ def test_a_refresh_that_fails_is_one_sentence_and_may_be_tried_again(error: Exce
     issuer.error = error
     credentials.renew()
     with pytest.raises(InfrastructureError, match=f"the credentials can't be refreshed: {told}; check the connection"):
+        credentials.current()
+
+
+def test_a_provider_that_fails_for_a_while_costs_nothing_as_long_as_the_credentials_are_good() -> None:
+    """It is not asked for each second of the run either: each time may take long."""
+    now = [100.0]
+    issuer = Issuer(good_for=timedelta(minutes=5))
+    credentials = SessionCredentials(issuer.credentials(), clock=lambda: now[0])
+    known = key_of(credentials)
+    issuer.error = OSError("no route to host")
+    before = issuer.asked
+    assert {key_of(credentials) for _ in range(100)} == {known}
+    assert issuer.asked == before + 1
+    now[0] += 20.0
+    assert key_of(credentials) == known
+    assert issuer.asked == before + 2
+    issuer.error = None
+    now[0] += 20.0
+    assert key_of(credentials) != known
+
+
+def test_a_slow_provider_is_left_in_peace_for_a_while() -> None:
+    """Botocore asks it at each use, from 15 minutes before the expiry on, and bears its failure in silence."""
+    now = [100.0]
+    issuer = Issuer(good_for=timedelta(minutes=12))
+    credentials = SessionCredentials(issuer.credentials(), clock=lambda: now[0])
+
+    key_of(credentials)
+    issuer.error = OSError("no route to host")
+    issuer.takes = lambda: now.__setitem__(0, now[0] + 3.0)
+    before = issuer.asked
+    for _ in range(10):
+        key_of(credentials)
+    assert issuer.asked == before + 1
+
+
+def test_credentials_that_are_about_to_expire_are_not_used_for_long() -> None:
+    issuer = Issuer(good_for=timedelta(seconds=30))
+    credentials = SessionCredentials(issuer.credentials())
+    key_of(credentials)
+    issuer.error = OSError("no route to host")
+    with pytest.raises(InfrastructureError, match="the credentials can't be refreshed"):
         credentials.current()
 
 

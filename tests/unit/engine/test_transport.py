@@ -1,0 +1,51 @@
+"""Requests in and answers out, as far as no server is needed."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import boto3
+import pycurl
+import pytest
+from botocore.config import Config
+
+from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.prepared import Kind
+from airflow_s3batch.engine.transport import Answer, Transport
+
+SESSION = boto3.session.Session("key", "secret", region_name="us-east-1")
+
+
+def transport(config: Config | None = None) -> Transport:
+    access = S3Access(SESSION, "http://127.0.0.1:9", config=config)
+    return Transport(access, max_connections=2, request_timeout_s=5.0, connect_timeout_s=5.0)
+
+
+def answer_to(running: Transport, kind: Kind) -> Answer:
+    running.start("", kind, (f"{kind.origin}/bucket/key", ["Expect:"], b""))
+    while True:
+        for answer in running.poll(0.1):
+            return answer
+
+
+def curl_handles() -> int:
+    gc.collect()
+    return sum(isinstance(found, pycurl.Curl) for found in gc.get_objects())
+
+
+def test_a_manifest_of_many_buckets_leaves_few_handles_behind() -> None:
+    """Where a bucket is part of the host's name, each has handles of its own."""
+    before = curl_handles()
+    with transport() as running:
+        for number in range(100):
+            assert answer_to(running, Kind("PUT", f"http://127.0.0.{number + 1}:9", wants_headers=False)).curl_error
+        assert 0 < curl_handles() - before <= 16
+
+
+@pytest.mark.parametrize("proxies", [{}, {"http": None}])
+def test_no_proxy_is_no_proxy(proxies: dict[str, Any]) -> None:
+    """Botocore takes ``None`` for it, too."""
+    with transport(Config(proxies=proxies)) as running:
+        answer = answer_to(running, Kind("HEAD", "http://127.0.0.1:9", wants_headers=True))
+    assert answer.curl_error == pycurl.E_COULDNT_CONNECT
