@@ -37,7 +37,6 @@ class Exchange:
     def __init__(self, works: Sequence[Work], steps: Steps[Any]) -> None:
         self.works = works
         self.steps = steps
-        self.failure: Response | None = None
         self.unexplained: Response | None = None
 
     def begin(self, request: Request) -> None:
@@ -46,6 +45,7 @@ class Exchange:
         self.attempt = 1
         self.corrections = 0
         self.is_ambiguous = False
+        self.failure: Response | None = None
 
 
 def exchanges(operation: Operation, source: Iterator[Work | None], context: RunContext) -> Iterator[Exchange | None]:

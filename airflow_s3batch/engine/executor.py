@@ -24,13 +24,10 @@ from airflow_s3batch.core.errors import (
 from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome
 from airflow_s3batch.core.verdicts import FINAL, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.answers import EXPLAINED, explained, judged, server_time
-from airflow_s3batch.engine.credentials import SessionCredentials
+from airflow_s3batch.engine.answers import EXPLAINED, explained, judged
 from airflow_s3batch.engine.exchange import END, Exchange, Work, exchanges
-from airflow_s3batch.engine.pacing import Pace, backoff_s
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.prepared import Preparer
-from airflow_s3batch.engine.signing import Signer
+from airflow_s3batch.engine.setbacks import MOST_CORRECTIONS, Setbacks
 from airflow_s3batch.engine.transport import Answer, Transport
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.requests import Call, Response, RunContext, Steps
@@ -41,11 +38,9 @@ REQUEST_IMPOSSIBLE = "RequestImpossible"
 """ErrorCode of objects for which no request could be made, or whose answer could not be understood."""
 
 _POLL_S = 0.2
-_OUTAGE_S = 5.0
+_WIND_UP_S = 1.0
 _EXPLAIN = Call("GetObject", {"Range": "bytes=0-0"})
 _MOST_BATCHES = 8
-_MOST_CORRECTIONS = 2
-_ASK_TIME_EVERY_S = 5.0
 T = TypeVar("T")
 
 
@@ -60,27 +55,21 @@ class Executor:
     """
 
     def __init__(self, access: S3Access, policy: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.preparer = Preparer(access.patient_for(policy.connect_timeout_s, policy.request_timeout_s))
+        self._setbacks = Setbacks(access, policy, clock)
+        self.preparer = self._setbacks.preparer
+        self.pace = self._setbacks.pace
         self._policy = policy
         self._clock = clock
-        self._credentials = SessionCredentials(self.preparer.client._request_signer._credentials)  # noqa: SLF001 - as resolved
-        self._signer = Signer(self._credentials.current)
         self._transport = Transport(
             access,
             max_connections=policy.max_concurrency,
             request_timeout_s=policy.request_timeout_s,
             connect_timeout_s=policy.connect_timeout_s,
         )
-        self.pace = Pace(policy.max_concurrency, policy.max_requests_per_s, now=clock())
         self.requests = 0
         self.retries = 0
         self._waiting: list[tuple[float, int, Exchange]] = []
         self._order = itertools.count()
-        self._last_success = clock()
-        self._last_failure = -math.inf
-        self._failing_since = 0.0
-        self._has_succeeded = False
-        self._asked_time = -math.inf
         self._asks_regions = access.is_aws
         self._buckets: set[str] = set()
         self._held: Exchange | None = None
@@ -103,7 +92,7 @@ class Executor:
         """Drive one generator to its end and return what it returns; for probes and the like."""
         results: list[T] = []
         exchange = Exchange((), steps)
-        self._last_success = self._clock()
+        self._setbacks.begin()
         self._advance(exchange, None, lambda _, result: results.append(result))
         while not results:
             self._resend()
@@ -133,8 +122,9 @@ class Executor:
             AccessError: no object can succeed with these credentials.
             InfrastructureError: nothing has succeeded for ``give_up_s`` although requests keep being sent.
 
-        Before either is raised, objects whose last try has failed get their outcome. With an operation that must not be
-        replayed, what may have been executed is not sent again: its objects become `OUTCOME_UNKNOWN`.
+        Before either is raised, requests in flight get a second for their answers, and objects whose last try has
+        failed get their outcome. With an operation that must not be replayed, what may have been executed is not sent
+        again: its objects become `OUTCOME_UNKNOWN`.
         """
         self._sends_once = operation.replay is Replay.UNSAFE and not self._policy.replay_unsafe
         stream = exchanges(operation, iter(source), context)
@@ -147,7 +137,7 @@ class Executor:
             for work, outcome in zip(exchange.works, result, strict=True):
                 on_outcome(work, outcome)
 
-        self._last_success = self._clock()
+        self._setbacks.begin()
         is_open = True
         deadline = float("inf")
         while is_open or len(self._transport) or self._waiting:
@@ -173,12 +163,17 @@ class Executor:
     def _wind_up(
         self, over: list[Exchange], answers: Iterator[Answer], settle: Callable[[Exchange, Any], None]
     ) -> None:
-        """Take the last *answers*, and record how the last try went of all that would have been tried again."""
-        for answer in answers:
-            try:
-                self._on_answer(answer, settle)
-            except (AccessError, InfrastructureError):
-                over.append(answer.tag)
+        """Take *answers* and what comes in a moment; record how the last try went of all that would be tried again."""
+        deadline = self._clock() + _WIND_UP_S
+        while True:
+            for answer in answers:
+                try:
+                    self._on_answer(answer, settle)
+                except (AccessError, InfrastructureError):
+                    over.append(answer.tag)
+            if not len(self._transport) or self._clock() >= deadline:
+                break
+            answers = iter(self._transport.poll(_POLL_S))
         in_flight = () if self._sends_once else self._transport.tags()  # what must not be replayed may be done by now
         for exchange in {*over, *in_flight, *(exchange for _, _, exchange in self._waiting)}:
             if exchange.works and exchange.failure is not None:
@@ -262,7 +257,7 @@ class Executor:
         kind = template.kind
         if self._sends_once and kind.changes:
             kind = kind._replace(is_once=True)
-        self._transport.start(exchange, kind, template.fill(request, self._signer))
+        self._transport.start(exchange, kind, template.fill(request, self._setbacks.signer))
 
     def _wait(self, exchange: Exchange, seconds: float) -> None:
         heapq.heappush(self._waiting, (self._clock() + seconds, next(self._order), exchange))
@@ -286,39 +281,40 @@ class Executor:
         call = exchange.request.call if exchange.unexplained is None else _EXPLAIN
         response, verdict = judged(answer, call.api, is_retried=exchange.is_ambiguous)
         if verdict is None and exchange.unexplained is None:
-            self._last_success = self._clock()
-            self._has_succeeded = True
-            self.pace.on_success(self._last_success)
+            self._setbacks.on_success()
             self._advance(exchange, response, settle)
             return
         if exchange.unexplained is not None:
             unexplained, exchange.unexplained = exchange.unexplained, None
-            is_unsure = exchange.corrections < _MOST_CORRECTIONS
+            is_unsure = exchange.corrections < MOST_CORRECTIONS
             response, verdict = explained(unexplained, response, verdict, is_unsure=is_unsure)
             exchange.corrections += response is unexplained and verdict is Verdict.RETRY
         elif verdict is Verdict.FAIL and exchange.request.call.api == "HeadObject" and answer.status in EXPLAINED:
             exchange.unexplained = response
             self._send(exchange)
             return
-        if response.error_code == "SignatureDoesNotMatch" and self._has_succeeded:
+        if response.error_code == "SignatureDoesNotMatch" and self._setbacks.has_succeeded:
             verdict = Verdict.FAIL  # the credentials are right: the store reads this key in another way than we do
         if verdict is None or verdict in FINAL:
-            self._last_success = self._clock()  # a refusal shows that the store is well, too
+            self._setbacks.on_refusal()
             self._advance(exchange, response, settle)
-            return
-        self._note_failure()
+        else:
+            self._on_failure(exchange, response, verdict, settle)
+
+    def _on_failure(
+        self, exchange: Exchange, response: Response, verdict: Verdict, settle: Callable[[Exchange, Any], None]
+    ) -> None:
+        """Send again, or settle with *response*, what failed for reasons that may pass."""
+        self._setbacks.on_failure()
         if self._sends_once and self._may_be_done(exchange, response, verdict):
             self._leave_open(exchange, response, settle)
             return
         exchange.failure = response
-        if self._may_retry(exchange, response, verdict):
-            is_unclear = answer.status < 300 or answer.status >= 500  # none, or an error inside a 200
+        if self._setbacks.may_retry(exchange, response, verdict):
+            is_unclear = response.status < 300 or response.status >= 500  # none, or an error inside a 200
             exchange.is_ambiguous = exchange.is_ambiguous or is_unclear
-            delay_s = backoff_s(exchange.attempt)
-            if not self._is_outage(response, verdict):
-                exchange.attempt += 1
             self.retries += 1
-            self._wait(exchange, delay_s)
+            self._wait(exchange, self._setbacks.delay_s(exchange, response, verdict))
         elif exchange.works:
             self._advance(exchange, response, settle)
         else:  # no finding about what the store can do
@@ -341,54 +337,4 @@ class Executor:
         why = f"it may have been done, so it is not done again unless replay_unsafe=True: {response.error_code}"
         outcome = Outcome(response.status, OUTCOME_UNKNOWN, f"{why} ({response.message})"[:500])
         settle(exchange, [outcome] * len(exchange.works))
-        self._check_outage(response)
-
-    def _note_failure(self) -> None:
-        """Keep in mind since when nothing succeeds; a time in which nothing was sent does not count."""
-        now = self._clock()
-        if self._last_failure <= self._last_success:
-            self._failing_since = max(self._last_success, now - self._policy.request_timeout_s)
-        self._last_failure = now
-
-    def _check_outage(self, response: Response) -> None:
-        if self._clock() - self._failing_since > self._policy.give_up_s:
-            raise InfrastructureError(
-                f"no request has succeeded for {self._policy.give_up_s:g} s; the last one failed with "
-                f"{response.error_code} ({response.message})"
-            )
-
-    def _adopt_time(self, response: Response, bucket: str) -> None:
-        """Sign with the store's time from now on; where the refusal does not tell it, ask, but not once per refusal."""
-        told = server_time(response)
-        if told is None and self._clock() - self._asked_time >= _ASK_TIME_EVERY_S:
-            self._asked_time = self._clock()
-            told = server_time(response._replace(headers={"date": self.preparer.date(bucket)}))
-        self._signer.adopt_time(told)
-
-    def _is_outage(self, response: Response, verdict: Verdict) -> bool:
-        """Return whether nothing gets through for reasons that can't be the object's; such tries are not counted."""
-        is_general = verdict is Verdict.THROTTLE or response.error_code in UNREACHABLE
-        return is_general and self._clock() - self._failing_since > _OUTAGE_S
-
-    def _may_retry(self, exchange: Exchange, response: Response, verdict: Verdict) -> bool:
-        """Return whether to send again; keep clock, credentials and window in step with what the store said."""
-        if verdict is Verdict.ABORT:
-            raise AccessError(f"the store refuses this connection: {response.error_code} ({response.message})")
-        if verdict is Verdict.THROTTLE:
-            self.pace.on_throttle(self._clock())
-        elif verdict is Verdict.CREDENTIALS:
-            exchange.corrections += 1
-            self._signer.forget()
-            if exchange.corrections == _MOST_CORRECTIONS:
-                self._credentials.renew()
-            if exchange.corrections > _MOST_CORRECTIONS:
-                raise AccessError(
-                    f"the credentials expired and can't be refreshed: {response.error_code} ({response.message})"
-                )
-        elif verdict is Verdict.SKEW:
-            exchange.corrections += 1
-            if exchange.corrections > _MOST_CORRECTIONS:
-                return False
-            self._adopt_time(response, exchange.request.bucket)
-        self._check_outage(response)
-        return exchange.attempt < self._policy.max_attempts
+        self._setbacks.check_outage(response)
