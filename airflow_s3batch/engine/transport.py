@@ -1,16 +1,13 @@
 """
 libcurl's multi interface behind a small port: put exchanges in, get answers out, from one thread.
 
-Curl handles are pooled and connections kept alive; readiness comes from epoll (or poll) through ``socket_action``, so
-there is no limit of 1,024 descriptors. Nothing is made before the constructor runs, as Airflow forks.
+Curl handles are pooled and connections kept alive. Nothing is made before the constructor runs, as Airflow forks.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
-import select
 import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -22,12 +19,12 @@ import pycurl
 from botocore.utils import get_environ_proxies
 
 from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.drive import drive_for
 from airflow_s3batch.engine.prepared import Kind
 from airflow_s3batch.version import __version__
 
 _BODYLESS = {"HEAD": (pycurl.NOBODY, 1), "GET": (pycurl.HTTPGET, 1), "DELETE": (pycurl.CUSTOMREQUEST, "DELETE")}
 _HANDLES_PER_CONNECTION = 8  # one for each kind of request that operations on a bucket make, and some
-_CAN_READ = int(pycurl.CSELECT_IN)
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -98,10 +95,9 @@ class Transport:
         self._busy: dict[pycurl.Curl, _Handle] = {}
         self._handles = 0
         self._most_handles = _HANDLES_PER_CONNECTION * max_connections
-        self._poller = _Poller()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_connections * 2)
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._poller.note)
+        self._drive = drive_for(self._multi, max_connections)
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +112,7 @@ class Transport:
         self._busy.clear()
         self._idle.clear()
         self._multi.close()
-        self._poller.close()
+        self._drive.close()
 
     def __len__(self) -> int:
         """Return the number of requests in flight."""
@@ -148,20 +144,11 @@ class Transport:
 
     def poll(self, timeout_s: float) -> list[Answer]:
         """Move data for at most *timeout_s* (less if something happens); return the answers that are complete."""
-        multi = self._multi
-        due_ms = multi.timeout()  # asking is cheaper than being told by libcurl, twice per request
-        if due_ms == 0:
-            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-            due_ms = multi.timeout()
-        if due_ms >= 0:
-            timeout_s = min(timeout_s, due_ms / 1000)
-        answers = self._finished()
-        ready = self._poller.poll(0.0 if answers else timeout_s)  # a near store may have answered while we were sending
-        for descriptor, readiness in ready:
-            multi.socket_action(descriptor, readiness)
-        if not ready:
-            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        answers += self._finished()
+        self._drive.push()
+        answers = self._finished()  # a near store may have answered while we were sending
+        if not answers:
+            self._drive.wait(timeout_s)
+            answers = self._finished()
         answers.extend(self._overdue())
         return answers
 
@@ -264,67 +251,6 @@ class Transport:
         configured = _setting(self._access, "proxies")
         proxies = configured if configured is not None else get_environ_proxies(origin)
         return str(proxies.get(origin.partition(":")[0]) or "")
-
-
-class _Poller:
-    """
-    epoll where there is one, else poll: which descriptors are ready, in libcurl's terms.
-
-    libcurl lets go of a socket after each request and takes it up for the next. What it wants is therefore noted, and
-    the kernel is told just before waiting. A socket that nobody wants stays registered until it has something to say.
-    """
-
-    def __init__(self) -> None:
-        self._is_epoll = hasattr(select, "epoll")
-        self._poll: Any = select.epoll() if self._is_epoll else select.poll()
-        self._in, self._out = (select.EPOLLIN, select.EPOLLOUT) if self._is_epoll else (select.POLLIN, select.POLLOUT)
-        self._masks = {
-            pycurl.POLL_IN: self._in,
-            pycurl.POLL_OUT: self._out,
-            pycurl.POLL_INOUT: self._in | self._out,
-            pycurl.POLL_NONE: 0,
-        }
-        self._noted: dict[int, int] = {}
-        self._unwanted: set[int] = set()
-
-    def note(self, what: int, descriptor: int, *_: object) -> None:
-        """Take note of what libcurl wants of *descriptor*: its socket callback, twice per request."""
-        self._noted[descriptor] = what
-
-    def poll(self, timeout_s: float) -> list[tuple[int, int]]:
-        """Return ``(descriptor, CSELECT bits)``, waiting at most *timeout_s*."""
-        modify, unwanted, masks = self._poll.modify, self._unwanted, self._masks
-        for descriptor, what in self._noted.items():
-            if what == pycurl.POLL_REMOVE:
-                unwanted.add(descriptor)
-                continue
-            unwanted.discard(descriptor)
-            try:
-                modify(descriptor, masks[what])
-            except OSError:  # a new socket, maybe under the number of one that was closed
-                self._poll.register(descriptor, masks[what])
-        self._noted.clear()
-        ready: list[tuple[int, int]] = []
-        for descriptor, mask in self._poll.poll(timeout_s if self._is_epoll else timeout_s * 1000):
-            if descriptor in unwanted:
-                self._forget(descriptor)
-            else:
-                ready.append((descriptor, _CAN_READ if mask == self._in else self._bits(mask)))
-        return ready
-
-    def _forget(self, descriptor: int) -> None:
-        self._unwanted.discard(descriptor)
-        with contextlib.suppress(OSError, KeyError):  # closed already
-            self._poll.unregister(descriptor)
-
-    def _bits(self, mask: int) -> int:
-        bits = (pycurl.CSELECT_IN if mask & self._in else 0) | (pycurl.CSELECT_OUT if mask & self._out else 0)
-        return bits if not mask & ~(self._in | self._out) else bits | pycurl.CSELECT_IN | pycurl.CSELECT_ERR
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        if self._is_epoll:
-            self._poll.close()
 
 
 def _is_whole(lines: list[bytes]) -> bool:
