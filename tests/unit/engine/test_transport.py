@@ -31,7 +31,7 @@ def answer_to(running: Transport, kind: Kind) -> Answer:
 
 def curl_handles() -> int:
     gc.collect()
-    return sum(isinstance(found, pycurl.Curl) for found in gc.get_objects())
+    return sum(type(found) is pycurl.Curl for found in gc.get_objects())
 
 
 def test_a_manifest_of_many_buckets_leaves_few_handles_behind() -> None:
