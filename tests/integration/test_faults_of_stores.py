@@ -21,7 +21,7 @@ from server_jobs import TASK, ServerJob, publish, put_objects, tags, watched
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.engine import S3Access, executor, run_batch, run_shard
+from airflow_s3batch.engine import S3Access, run_batch, run_shard, setbacks
 from airflow_s3batch.engine.signing import Signer
 from airflow_s3batch.operations import Operation, PutObjectTagging
 from airflow_s3batch.testing import (
@@ -115,7 +115,7 @@ def test_an_outage_that_ends_in_time_costs_nothing_but_time(
     seaweedfs: Server, proxy: FaultProxy, job: ServerJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though it lasts longer than the tries of one object would: nobody is to blame for an overloaded store."""
-    monkeypatch.setattr(executor, "_OUTAGE_S", 0.2)
+    monkeypatch.setattr(setbacks, "_OUTAGE_S", 0.2)
     outage = proxy.inject(SlowDown(), when=is_below(job.objects[0].bucket), for_s=2.0)
     policy = replace(QUICK, max_attempts=3, give_up_s=30.0)
     assert attempt(through(proxy, job), TAGGING, policy=policy) is None
@@ -255,7 +255,7 @@ def test_the_stores_time_is_asked_for_where_the_refusal_does_not_tell_it(
 ) -> None:
     """SeaweedFS says that our clock is wrong, and not by how much. It goes wrong with the first object."""
     behind_s = [0.0]
-    monkeypatch.setattr(executor, "Signer", functools.partial(Signer, clock=lambda: time.time() - behind_s[0]))
+    monkeypatch.setattr(setbacks, "Signer", functools.partial(Signer, clock=lambda: time.time() - behind_s[0]))
 
     def go_wrong(obj: S3Object) -> None:
         if obj.key.isdigit():
