@@ -38,7 +38,8 @@ AWS_CODES: tuple[ErrorCode, ...] = (
             400 InvalidPolicyDocument InvalidPrefix InvalidRequest InvalidStorageClass InvalidTargetBucketForLogging
             400 InvalidURI InvalidWriteOffset KeyTooLongError MalformedACLError MalformedPOSTRequest MalformedXML
             400 MaxMessageLengthExceeded MaxPostPreDataLengthExceededError MetadataTooLarge MissingRequestBodyError
-            400 MissingSecurityHeader NoLoggingStatusForKey RequestIsNotMultiPartContent RequestTorrentOfBucketError
+            400 InvalidSOAPRequest MissingSecurityElement MissingSecurityHeader NoLoggingStatusForKey
+            400 RequestIsNotMultiPartContent RequestTorrentOfBucketError
             400 TooManyBuckets TooManyParts UnexpectedContent UnresolvableGrantByEmailAddress UserKeyMustBeSpecified
             403 AccessDenied AllAccessDisabled CrossLocationLoggingProhibited InvalidObjectState InvalidPayer
             403 ObjectAlreadyInActiveTierError ObjectNotInActiveTierError
