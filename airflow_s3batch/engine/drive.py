@@ -59,7 +59,9 @@ class Sweep:
         self._multi.perform()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait for any connection, then do as `push` does."""
+        """Wait for any connection, then do as `push` does; without time to wait `push` has done all there is."""
+        if not timeout_s:
+            return
         due_ms = self._multi.timeout()
         if due_ms >= 0:
             timeout_s = min(timeout_s, due_ms / 1000)

@@ -145,10 +145,9 @@ class Transport:
     def poll(self, timeout_s: float) -> list[Answer]:
         """Move data for at most *timeout_s* (less if something happens); return the answers that are complete."""
         self._drive.push()
-        answers = self._finished()  # a near store may have answered while we were sending
-        if not answers:
-            self._drive.wait(timeout_s)
-            answers = self._finished()
+        answers = self._finished()  # a near store may have answered while we were sending; the others get their turn
+        self._drive.wait(0.0 if answers else timeout_s)
+        answers += self._finished()
         answers.extend(self._overdue())
         return answers
 

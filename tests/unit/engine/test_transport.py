@@ -49,3 +49,17 @@ def test_no_proxy_is_no_proxy(proxies: dict[str, Any]) -> None:
     with transport(Config(proxies=proxies)) as running:
         answer = answer_to(running, Kind("HEAD", "http://127.0.0.1:9", wants_headers=True))
     assert answer.curl_error == pycurl.E_COULDNT_CONNECT
+
+
+def test_answers_that_come_while_sending_keep_no_other_connection_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a store that answers some at once would starve the rest until their deadline."""
+    waits: list[float] = []
+    early = [Answer("early", 200, {}, b"", 0, "")]
+    rounds = iter([early, [], [], []])
+    with transport() as running:
+        monkeypatch.setattr(running._drive, "push", lambda: None)
+        monkeypatch.setattr(running._drive, "wait", waits.append)
+        monkeypatch.setattr(running, "_finished", lambda: list(next(rounds)))
+        assert [answer.tag for answer in running.poll(7.0)] == ["early"]
+        assert running.poll(7.0) == []
+    assert waits == [0.0, 7.0]
