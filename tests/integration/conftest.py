@@ -80,3 +80,31 @@ def bucket() -> BucketFactory:
         return name
 
     return make
+
+
+@pytest.fixture(scope="module")
+def _proxy(seaweedfs: testing.Server) -> Iterator[testing.FaultProxy]:
+    with testing.FaultProxy(seaweedfs) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(_proxy: testing.FaultProxy) -> Iterator[testing.FaultProxy]:
+    """A fault proxy in front of SeaweedFS, calm when a test begins."""
+    yield _proxy
+    _proxy.calm()
+
+
+@pytest.fixture(scope="module")
+def _shared_buckets() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+def shared_buckets(
+    seaweedfs: testing.Server, bucket: BucketFactory, _shared_buckets: dict[str, str]
+) -> tuple[str, str]:
+    """Buckets for objects and for jobs that a module's tests share, for a new bucket takes the server long."""
+    for purpose in () if _shared_buckets else ("data", "ops"):
+        _shared_buckets[purpose] = bucket(seaweedfs, purpose)
+    return _shared_buckets["data"], _shared_buckets["ops"]

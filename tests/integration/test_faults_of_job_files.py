@@ -48,12 +48,6 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def proxy(seaweedfs: Server) -> Iterator[FaultProxy]:
-    with FaultProxy(seaweedfs) as running:
-        yield running
-
-
-@pytest.fixture
 def job(seaweedfs: Server, proxy: FaultProxy, bucket: BucketFactory, tmp_path: Path) -> ServerJob:
     """A job of `ROWS` objects whose files are written and read through the proxy; objects are reached directly."""
     data, ops = bucket(seaweedfs, "data"), bucket(seaweedfs, "ops")

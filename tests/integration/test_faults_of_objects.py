@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,18 +153,6 @@ _numbers = itertools.count(1)
 def is_possible(fault: Fault) -> When:
     """Return the condition that there can be such a fault: answers to a HEAD have no body to put an error into."""
     return lambda request: not (isinstance(fault, ErrorIn200) and request.method == "HEAD")
-
-
-@pytest.fixture(scope="module")
-def proxy(seaweedfs: Server) -> Iterator[FaultProxy]:
-    with FaultProxy(seaweedfs) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def calm(proxy: FaultProxy) -> Iterator[None]:
-    yield
-    proxy.calm()
 
 
 def made(server: Server, bucket: BucketFactory, names: list[str], folder: Path, suffix: str) -> ServerJob:

@@ -6,7 +6,7 @@ import functools
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,31 +56,13 @@ _numbers = itertools.count(1)
 MakeJob = Callable[..., ServerJob]
 
 
-@pytest.fixture(scope="module")
-def proxy(seaweedfs: Server) -> Iterator[FaultProxy]:
-    with FaultProxy(seaweedfs) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def calm(proxy: FaultProxy) -> Iterator[None]:
-    yield
-    proxy.calm()
-
-
-@pytest.fixture(scope="module")
-def buckets() -> dict[str, str]:
-    return {}
-
-
 @pytest.fixture
-def job(seaweedfs: Server, bucket: BucketFactory, buckets: dict[str, str], tmp_path: Path) -> ServerJob:
-    """A job of `ROWS` objects; all share two buckets, for a new bucket takes the server long."""
-    for purpose in () if buckets else ("data", "ops"):
-        buckets[purpose] = bucket(seaweedfs, purpose)
+def job(seaweedfs: Server, shared_buckets: tuple[str, str], tmp_path: Path) -> ServerJob:
+    """A job of `ROWS` objects."""
+    data, ops = shared_buckets
     number = next(_numbers)
-    objects = put_objects(seaweedfs, buckets["data"], [f"{number}/{n:03d}" for n in range(ROWS)])
-    return publish(seaweedfs, f"s3://{buckets['ops']}/jobs/{number}", objects, tmp_path, range_rows=7)
+    objects = put_objects(seaweedfs, data, [f"{number}/{n:03d}" for n in range(ROWS)])
+    return publish(seaweedfs, f"s3://{ops}/jobs/{number}", objects, tmp_path, range_rows=7)
 
 
 def tagged(job: ServerJob, server: Server) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,29 +43,10 @@ ROWS = 24
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def proxy(seaweedfs: Server) -> Iterator[FaultProxy]:
-    with FaultProxy(seaweedfs) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def calm(proxy: FaultProxy) -> Iterator[None]:
-    yield
-    proxy.calm()
-
-
-@pytest.fixture(scope="module")
-def buckets() -> dict[str, str]:
-    return {}
-
-
 @pytest.fixture
-def job(seaweedfs: Server, bucket: BucketFactory, buckets: dict[str, str], tmp_path: Path) -> ServerJob:
-    """A job of `ROWS` objects; all share two buckets."""
-    for purpose in () if buckets else ("data", "ops"):
-        buckets[purpose] = bucket(seaweedfs, purpose)
-    return made(seaweedfs, buckets["data"], buckets["ops"], tmp_path)
+def job(seaweedfs: Server, shared_buckets: tuple[str, str], tmp_path: Path) -> ServerJob:
+    """A job of `ROWS` objects."""
+    return made(seaweedfs, *shared_buckets, tmp_path)
 
 
 def made(server: Server, data: str, ops: str, folder: Path) -> ServerJob:
