@@ -48,7 +48,8 @@ class Threshold:
 
     def told(self) -> tuple[int, int]:
         """Return what other shards should know: objects done, and failures that another attempt won't change."""
-        return self._earlier + self._done, self._lasting
+        lasting = self._lasting  # first: the other thread counts on, and more failed than done would be no news
+        return self._earlier + self._done, lasting
 
     def hear(self, elsewhere: Failures) -> None:
         """

@@ -10,9 +10,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+
+from loopback import QuietHandler, serving
 
 SCRATCH = ".s3batch-scratch/"
 
@@ -91,37 +92,17 @@ def scripted_s3() -> Iterator[ScriptedS3]:
     class Handler(_Handler):
         s3 = state
 
-    server = _Server(("127.0.0.1", 0), Handler)
-    state.endpoint_url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        state.closed.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as state.endpoint_url:
+        try:
+            yield state
+        finally:
+            state.closed.set()
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet about clients that hang up."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(QuietHandler):
     s3: ScriptedS3
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Write no log."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the base class's name
         self._serve()
 
     do_PUT = do_HEAD = do_DELETE = do_GET  # noqa: N815 - the base class's names

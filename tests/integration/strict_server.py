@@ -15,10 +15,11 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
+
+from loopback import QuietHandler, serving
 
 from airflow_s3batch.testing import Server
 
@@ -218,40 +219,19 @@ def strict_s3() -> Iterator[Callable[[], StrictS3]]:
     class Handler(_Handler):
         s3 = StrictS3()
 
-    server = _Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
+    with serving(Handler) as url:
 
-    def emptied() -> StrictS3:
-        Handler.s3 = StrictS3(endpoint_url=f"http://127.0.0.1:{server.server_address[1]}")
-        return Handler.s3
+        def emptied() -> StrictS3:
+            Handler.s3 = StrictS3(endpoint_url=url)
+            return Handler.s3
 
-    try:
         yield emptied
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet about clients that hang up."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(QuietHandler):
     s3: StrictS3
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Write no log."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the base class's name
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         parts = urlsplit(self.path)
         place = unquote(parts.path[1:])
