@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome, Tally
 from airflow_s3batch.engine.attempt import Attempt, iso_now
 from airflow_s3batch.engine.claims import Claims
+from airflow_s3batch.engine.doubts import Doubts
 from airflow_s3batch.engine.exchange import Work
 from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.policy import Policy
@@ -78,7 +81,7 @@ class ShardWork:
         )
         done = failed = 0
 
-        def settle(work: Work, outcome: Outcome) -> None:
+        def record(work: Work, outcome: Outcome) -> None:
             nonlocal done, failed
             done += 1
             if outcome.error_code:
@@ -87,27 +90,34 @@ class ShardWork:
             threshold.count(outcome)
             recorder.record(work.number, work.obj, outcome)
 
+        doubts = Doubts(self._storage, self._generation, self._attempt, state, self._operation, record)
+
         def keep_going() -> bool:
+            doubts.tick()
             lines.tick(done, failed)
             return threshold.keep_going() and self.refusals.keep_going() and not stop.is_set()
 
         with recorder, Claims(self._storage, self._generation, shard, attempt, state) as claims:
             threshold.begin()
+            context = RunContext(
+                capabilities, is_replay=state.attempts > 0, elapsed_s=lambda: time.time() - state.began
+            )
+            works = self._source(recorder, claims, record)
             try:
-                executor.run(
-                    self._operation,
-                    self._source(recorder, claims, settle),
-                    RunContext(capabilities, is_replay=state.attempts > 0, elapsed_s=lambda: time.time() - state.began),
-                    settle,
-                    keep_going=keep_going,
-                )
+                executor.run(self._operation, doubts.until_rival(works), context, doubts.take, keep_going=keep_going)
+                doubts.settle()
+                if doubts.has_rival:
+                    context = replace(context, is_replay=True, elapsed_s=lambda: time.time() - doubts.began)
+                    rest = itertools.chain(doubts.again, works)
+                    executor.run(self._operation, rest, context, record, keep_going=keep_going)
             finally:
+                doubts.settle()
                 recorder.finish()
         self.abandoned = recorder.abandoned
         return recorder.tally
 
     def _source(
-        self, recorder: Recorder, claims: Claims, settle: Callable[[Work, Outcome], None]
+        self, recorder: Recorder, claims: Claims, record: Callable[[Work, Outcome], None]
     ) -> Iterator[Work | None]:
         """Yield the objects to do; ``None`` where the recorder needs a moment, or a claim does."""
         is_unsafe = self._operation.replay is Replay.UNSAFE
@@ -122,6 +132,6 @@ class ShardWork:
                     and not self._policy.replay_unsafe
                     and claims.forbids(work.number % self._manifest.range_rows)
                 ):
-                    settle(work, _UNKNOWN)
+                    record(work, _UNKNOWN)
                 else:
                     yield work

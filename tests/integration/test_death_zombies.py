@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deaths import Child, Ending, Hook, attempt
+from deaths import Child, Ending, Hook, HookedStorage, attempt
 from server_jobs import ServerJob, client_of, publish, put_objects, tags
 
+from airflow_s3batch.core.errors import InfrastructureError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine import Policy
 from airflow_s3batch.operations import DeleteObject, Operation, PutObjectTagging, RewriteObject
@@ -138,3 +139,26 @@ def test_shard_is_finished_for_the_attempt_after_a_zombie(job: ServerJob) -> Non
         context.__exit__(None, None, None)
     with attempt(job, TAGGING, try_number=3) as child:
         assert child.end() == Ending(0, "", {"objects": 2, "succeeded": 0, "earlier": 58})
+
+
+def test_objects_that_a_rival_deleted_and_did_not_record_are_no_failures(job: ServerJob) -> None:
+    """Both began as the first attempt; what one finds gone may be the other's doing, so it looks again as a replay."""
+
+    def fail(when: str, place: str) -> None:
+        if (when, place) == ("before", "succeeded part"):
+            raise InfrastructureError("the rival can't write")
+
+    def run_rival(when: str, place: str) -> None:
+        if (when, place) == ("after", "announcement"):
+            with pytest.raises(InfrastructureError, match="the rival can't write"):
+                job.attempt(DeleteObject(), storage=HookedStorage(job.server, fail))
+
+    assert job.attempt(DeleteObject(), storage=HookedStorage(job.server, run_rival)).succeeded == ROWS
+    assert is_gone(job)
+    assert told(job) == {}
+
+
+def test_what_an_attempt_finds_gone_while_it_is_alone_is_a_failure_at_once(job: ServerJob) -> None:
+    """Tolerated, unless the user says otherwise; no later attempt is needed."""
+    assert job.attempt(DeleteObject()).succeeded == ROWS - len(GONE)
+    assert told(job) == dict.fromkeys(GONE, "NoSuchKey")
