@@ -57,11 +57,14 @@ test: test-unit test-integration test-soak test-airflow test-e2e test-lowest
 # $(call pytest,ENVIRONMENT,FOLDERS,OPTIONS) runs the tests of FOLDERS.
 pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(2) $(3) $(PYTEST_OPTIONS)
 
+# Tests wait for servers and time limits more than they compute: three processes on two cores, each with servers of its own.
+# Names of tests that hold sets have to be the same in all processes.
+test-unit: export PYTHONHASHSEED := 0
 test-unit: env
-	$(call pytest,.venv,tests/unit)
+	$(call pytest,.venv,tests/unit,-n 2)
 
 test-integration: env
-	$(call pytest,.venv,tests/integration)
+	$(call pytest,.venv,tests/integration tests/contract,-n 3 --dist loadfile)
 
 # A minute of kill -9 at random moments; soak makes it an hour.
 test-soak: env
@@ -71,7 +74,7 @@ soak: export S3BATCH_SOAK_S ?= 3600
 soak: test-soak
 
 test-airflow: env
-	$(call pytest,.venv,tests,--ignore tests/unit --ignore tests/integration --ignore tests/soak -m "not e2e")
+	$(call pytest,.venv,tests,--ignore tests/unit --ignore tests/integration --ignore tests/contract --ignore tests/soak -m "not e2e")
 
 test-e2e: env
 	$(call pytest,.venv,tests,-m e2e)

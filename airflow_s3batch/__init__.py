@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from airflow_s3batch.core.errors import S3BatchError
     from airflow_s3batch.core.objects import S3Object
     from airflow_s3batch.core.outcomes import Summary
+    from airflow_s3batch.hooks import S3BatchHook
     from airflow_s3batch.notifications import EventBridgeJobNotifier
     from airflow_s3batch.operations.fields import Column
-    from airflow_s3batch.operators import BatchOperationOperator, BatchReportOperator, InventoryToManifestOperator
-    from airflow_s3batch.sensors import S3InventorySensor
+    from airflow_s3batch.operators import (
+        BatchOperationOperator,
+        BatchReportOperator,
+        InventoryToManifestOperator,
+        ManagedBatchJobOperator,
+    )
+    from airflow_s3batch.sensors import S3BatchJobSensor, S3InventorySensor, S3RestoreSensor
     from airflow_s3batch.task_group import s3_batch_job
 
 __all__ = [
@@ -27,9 +33,13 @@ __all__ = [
     "Column",
     "EventBridgeJobNotifier",
     "InventoryToManifestOperator",
+    "ManagedBatchJobOperator",
     "S3BatchError",
+    "S3BatchHook",
+    "S3BatchJobSensor",
     "S3InventorySensor",
     "S3Object",
+    "S3RestoreSensor",
     "Summary",
     "__version__",
     "s3_batch_job",
@@ -41,9 +51,13 @@ _HOMES = {
     "Column": "operations.base",
     "EventBridgeJobNotifier": "notifications",
     "InventoryToManifestOperator": "operators",
+    "ManagedBatchJobOperator": "operators",
     "S3BatchError": "core.errors",
+    "S3BatchHook": "hooks",
+    "S3BatchJobSensor": "sensors",
     "S3InventorySensor": "sensors",
     "S3Object": "core.objects",
+    "S3RestoreSensor": "sensors",
     "Summary": "core.outcomes",
     "s3_batch_job": "task_group",
 }

@@ -26,12 +26,37 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_s3batch.operators.manifest",
                     "airflow_s3batch.operators.batch_operation",
+                    "airflow_s3batch.operators.managed",
                     "airflow_s3batch.operators.report",
                 ],
             }
         ],
-        "sensors": [{"integration-name": _PROJECT, "python-modules": ["airflow_s3batch.sensors.s3_inventory"]}],
-        "hooks": [{"integration-name": _PROJECT, "python-modules": ["airflow_s3batch.hooks.s3"]}],
-        "triggers": [{"integration-name": _PROJECT, "python-modules": ["airflow_s3batch.triggers.s3_inventory"]}],
+        "sensors": [
+            {
+                "integration-name": _PROJECT,
+                "python-modules": [
+                    "airflow_s3batch.sensors.s3_inventory",
+                    "airflow_s3batch.sensors.s3_batch_job",
+                    "airflow_s3batch.sensors.s3_restore",
+                ],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": _PROJECT,
+                "python-modules": ["airflow_s3batch.hooks.s3", "airflow_s3batch.hooks.s3_batch"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": _PROJECT,
+                "python-modules": [
+                    "airflow_s3batch.triggers.s3_inventory",
+                    "airflow_s3batch.triggers.s3_batch_job",
+                    "airflow_s3batch.triggers.s3_restore",
+                ],
+            }
+        ],
+        "extra-links": ["airflow_s3batch.links.s3_batch_job.S3BatchJobLink"],
         "notifications": ["airflow_s3batch.notifications.event_bridge.EventBridgeJobNotifier"],
     }

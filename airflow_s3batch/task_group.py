@@ -15,14 +15,14 @@ from airflow_s3batch.core.outcomes import VANISHED
 from airflow_s3batch.hooks.arguments import raise_for
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID
 from airflow_s3batch.operations.base import Operation
-from airflow_s3batch.operators.batch_operation import BatchOperationOperator, operation_problems
-from airflow_s3batch.operators.manifest import InventoryToManifestOperator, selection_problems
+from airflow_s3batch.operators.batch_operation import POLICY, BatchOperationOperator, operation_problems
+from airflow_s3batch.operators.managed import ManagedBatchJobOperator
+from airflow_s3batch.operators.managed_arguments import managed_argument_problems, worker_argument_problems
+from airflow_s3batch.operators.manifest import InventoryToManifestOperator, engine_problems, selection_problems
 from airflow_s3batch.operators.report import BatchReportOperator, report_problems
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
-
-ENGINES = ("worker",)
 
 
 def s3_batch_job(
@@ -30,7 +30,7 @@ def s3_batch_job(
     *,
     inventory: str | XComArg,
     where: str,
-    operation: Operation,
+    operation: Operation | Sequence[Operation],
     job_url: str,
     columns: Mapping[str, str] | None = None,
     engine: str = "worker",
@@ -54,6 +54,18 @@ def s3_batch_job(
     resume: bool = True,
     aws_conn_id: str | None = DEFAULT_CONN_ID,
     job_aws_conn_id: str | None = None,
+    source_aws_conn_id: str | None = None,
+    role_arn: str | None = None,
+    account_id: str | None = None,
+    priority: int | str | None = None,
+    confirmation_required: bool | None = None,
+    description: str | None = None,
+    job_tags: Mapping[str, str] | None = None,
+    report_scope: str | None = None,
+    expected_bucket_owner: bool | str | None = None,
+    deferrable: bool | None = None,
+    poll_interval_s: float | None = None,
+    cancel_on_kill: bool | None = None,
     region_name: str | None = None,
     verify: bool | str | None = None,
     botocore_config: Mapping[str, Any] | None = None,
@@ -63,17 +75,25 @@ def s3_batch_job(
     **unknown: Any,
 ) -> TaskGroup:
     """
-    Add a job to the current Dag: ``manifest`` → ``run`` (one mapped task per shard) → ``report``.
+    Add a job to the current Dag: ``manifest`` → ``run`` (one mapped task per shard, or per bucket) → ``report``.
 
     The report task decides the colour of the run. Wrong arguments are told all at once.
 
-    *group_id* names the task group; the tasks are ``<group_id>.manifest`` and so on. *engine* is ``"worker"``: Airflow
-    workers send the requests. *resume* ``False`` makes each attempt start over instead of keeping what earlier ones
-    have done. *job_aws_conn_id* is the connection for the inventory and the job's files, if they lie in another store
-    than the objects. *pool* and *max_active_tis_per_dagrun* bound how many mapped tasks run at the same time;
-    *max_requests_per_s* holds for all of them together. *default_args* are for all three tasks. *unknown* takes names
-    that don't exist, to tell them with the other mistakes. The rest goes to the operators, which document it:
-    `InventoryToManifestOperator`, `BatchOperationOperator`, `BatchReportOperator`.
+    *group_id* names the task group; the tasks are ``<group_id>.manifest`` and so on. *engine* says who sends the
+    requests: ``"worker"``, Airflow workers; or ``"managed"``, AWS S3 Batch Operations. The rest of the Dag stays as it
+    is, and so do manifest, report and notifications; an argument that only the other engine has is an error.
+
+    For the managed engine are *role_arn* (which it needs), *account_id*, *priority*, *confirmation_required*,
+    *description*, *job_tags*, *report_scope*, *expected_bucket_owner*, *deferrable*, *poll_interval_s* and
+    *cancel_on_kill*; for the worker engine *failure_threshold*, *keep_going*, *max_concurrency*, *max_requests_per_s*
+    (for all mapped tasks together), *request_timeout_s*, *max_attempts* and *source_aws_conn_id*.
+
+    *resume* ``False`` makes each attempt start over instead of keeping what earlier ones have done. *job_aws_conn_id*
+    is the connection for the inventory and the job's files, if they lie in another store than the objects. *pool* and
+    *max_active_tis_per_dagrun* bound how many mapped tasks run at the same time. *default_args* are for all three
+    tasks. *unknown* takes names that don't exist, to tell them with the other mistakes. The operators document the
+    arguments: `InventoryToManifestOperator`, `BatchOperationOperator`, `ManagedBatchJobOperator`,
+    `BatchReportOperator`.
 
     Raises:
         ArgumentError: lists all that is wrong; also inside a mapped task group, where Airflow can't map ``run``.
@@ -91,24 +111,39 @@ def s3_batch_job(
         "objects_per_shard": objects_per_shard,
         "max_shards": max_shards,
     }
+    verdict: dict[str, Any] = {"tolerate": tolerate, "allowed_failures": allowed_failures}
     policy: dict[str, Any] = {
-        "tolerate": tolerate,
+        **verdict,
+        "replay_unsafe": replay_unsafe,
         "failure_threshold": failure_threshold,
         "keep_going": keep_going,
-        "allowed_failures": allowed_failures,
         "max_concurrency": max_concurrency,
         "max_requests_per_s": max_requests_per_s,
         "request_timeout_s": request_timeout_s,
         "max_attempts": max_attempts,
-        "replay_unsafe": replay_unsafe,
     }
+    settings: dict[str, Any] = {
+        "role_arn": role_arn,
+        "account_id": account_id,
+        "priority": priority,
+        "confirmation_required": confirmation_required,
+        "description": description,
+        "job_tags": job_tags,
+        "report_scope": report_scope,
+        "expected_bucket_owner": expected_bucket_owner,
+        "deferrable": deferrable,
+        "poll_interval_s": poll_interval_s,
+        "cancel_on_kill": cancel_on_kill,
+    }
+    managed = {name: value for name, value in settings.items() if value is not None}
+    worker = {**policy, "source_aws_conn_id": source_aws_conn_id}
     raise_for(
         f"s3_batch_job {group_id!r}",
         [
             *_unknown_names(unknown),
-            *_engine_problems(engine),
+            *engine_problems(engine),
             *selection_problems(**selection),
-            *operation_problems(operation, **policy),
+            *_work_problems(engine, operation, worker, managed),
             *report_problems(notifications, None, None),
         ],
     )
@@ -121,18 +156,29 @@ def s3_batch_job(
     limits = {"pool": pool, "max_active_tis_per_dagrun": max_active_tis_per_dagrun}
     return _tasks(
         _group(group_id, default_args or {}),
-        {**selection, "resume": resume},
+        {**selection, "engine": engine, "resume": resume},
         {
             "operation": operation,
             "resume": resume,
             "job_aws_conn_id": job_aws_conn_id,
             **store,
-            **policy,
+            **({**verdict, "replay_unsafe": replay_unsafe, **managed} if engine == "managed" else worker),
             **{name: value for name, value in limits.items() if value is not None},
         },
-        {"notifications": notifications, "tolerate": tolerate, "allowed_failures": allowed_failures},
+        {"notifications": notifications, **verdict},
         store if job_aws_conn_id in (None, aws_conn_id) else {"aws_conn_id": job_aws_conn_id},
     )
+
+
+def _work_problems(engine: str, operation: Any, worker: dict[str, Any], managed: dict[str, Any]) -> list[str]:
+    """Return all that is wrong with what is asked of *engine*, *worker* and *managed* being each engine's arguments."""
+    if engine != "managed":
+        found = operation_problems(operation, **{name: worker[name] for name in worker if name in POLICY})
+        return [*found, *(f"{name}=…: only engine='managed' takes it; leave it out" for name in managed)]
+    return [
+        *managed_argument_problems(operation, **{"role_arn": None, **managed}),
+        *worker_argument_problems(worker),
+    ]
 
 
 def _group(group_id: str, default_args: Mapping[str, Any]) -> TaskGroup:
@@ -162,7 +208,11 @@ def _tasks(
     """Fill *group*; *work* is what the mapped tasks are given, *job_store* where the job's files lie."""
     with group:
         manifest = InventoryToManifestOperator(task_id="manifest", **selection, **job_store)
-        run = BatchOperationOperator.partial(task_id="run", **work).expand(shard=manifest.output)
+        run: Any
+        if selection["engine"] == "managed":
+            run = ManagedBatchJobOperator.partial(task_id="run", **work).expand(bucket=manifest.output)
+        else:
+            run = BatchOperationOperator.partial(task_id="run", **work).expand(shard=manifest.output)
         last = BatchReportOperator(
             task_id="report",
             manifest_task_id=manifest.task_id,
@@ -181,9 +231,3 @@ def _unknown_names(names: Collection[str]) -> list[str]:
         close = difflib.get_close_matches(name, known, n=1)
         found.append(f"there is no argument {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
     return found
-
-
-def _engine_problems(engine: Any) -> list[str]:
-    if engine == "managed":
-        return ["engine='managed' (AWS S3 Batch Operations) is not in this version; use engine='worker'"]
-    return [] if engine in ENGINES else [f"engine={engine!r} is unknown; use 'worker'"]

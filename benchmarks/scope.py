@@ -33,7 +33,7 @@ class Scope(NamedTuple):
 
 
 DEFAULT = Scope(
-    null_objects=100_000,
+    null_objects=200_000,
     null_rounds=2,
     real_objects={"tag": 30_000, "delete": 20_000, "copy": 20_000, "bulk": 20_000},
     peer_objects=4_000,

@@ -11,9 +11,12 @@ from airflow_s3batch.core.errors import ManifestError
 _QUOTED = re.compile("[^A-Za-z0-9_.~/-]").sub
 
 
+@functools.lru_cache(4_096)
 def encode_key(key: str) -> str:
     """
     Return *key* as manifests, completion reports and request paths spell it: ``%20`` for a space, slashes kept.
+
+    A key is wanted for its request and again for its row in the report, so the latest ones are kept.
 
     Source:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/specify-batchjob-manifest.html

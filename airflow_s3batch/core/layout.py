@@ -22,6 +22,11 @@ class JobLayout(NamedTuple):
         """Totals and shards; its presence means that the manifest is published."""
         return self.url / "manifest/manifest.json"
 
+    @property
+    def buckets(self) -> S3Url:
+        """Which buckets the manifest is about, and in which shards their rows are."""
+        return self.url / "manifest/buckets.json"
+
     def shard(self, index: int, sha256: str) -> S3Url:
         """Rows of one shard; the digest in the name keeps two planners from mixing their files."""
         return self.url / f"manifest/shard-{index:05d}-{sha256[:8]}.parquet"
@@ -50,9 +55,18 @@ class OperationLayout(NamedTuple):
         """Folder of what shards leave that were told to resume with another operation, until they are resumed."""
         return self.url / "refused"
 
+    @property
+    def restores(self) -> S3Url:
+        """Which objects of a restore job were seen to be readable."""
+        return self.url / "restores.json"
+
     def refusal(self, shard: int) -> S3Url:
         """Written when an attempt at *shard* is refused, deleted when a later one goes on."""
         return self.refusals / f"shard-{shard:05d}.json"
+
+    def bucket_refusal(self, folder: str) -> S3Url:
+        """Likewise for the AWS job of the rows that *folder* stands for."""
+        return self.refusals / f"bucket-{folder}.json"
 
 
 class GenerationLayout(NamedTuple):
@@ -107,3 +121,46 @@ class GenerationLayout(NamedTuple):
     def summary(self, shard: int, attempt: str) -> S3Url:
         """Written when an attempt ends in order."""
         return self.shard(shard) / f"summary-{attempt}.json"
+
+    @property
+    def managed(self) -> S3Url:
+        """Folder of what the managed engine keeps, a folder for each AWS job's kind of rows."""
+        return self.url / "managed"
+
+    def bucket_rounds(self, folder: str) -> S3Url:
+        """Folder of the AWS jobs for the rows that *folder* stands for."""
+        return self.managed / folder
+
+    def round(self, folder: str, number: int) -> RoundLayout:
+        """Where the *number*-th AWS job (from 1 on) for what a bucket's *folder* stands for keeps its files."""
+        return RoundLayout(self.bucket_rounds(folder) / f"round-{number:04d}")
+
+
+class RoundLayout(NamedTuple):
+    """Where the files of one AWS job lie."""
+
+    url: S3Url
+
+    def manifest(self, sha256: str) -> S3Url:
+        """AWS's CSV manifest; the digest in the name keeps two attempts from mixing their files."""
+        return self.url / f"manifest-{sha256[:16]}.csv"
+
+    @property
+    def request(self) -> S3Url:
+        """CreateJob's request, stored before it is sent."""
+        return self.url / "request.json"
+
+    @property
+    def job(self) -> S3Url:
+        """The JobId, stored after CreateJob."""
+        return self.url / "job.json"
+
+    @property
+    def aws_report(self) -> S3Url:
+        """Folder below which AWS writes its completion report."""
+        return self.url / "report"
+
+    @property
+    def harvested(self) -> S3Url:
+        """Counts and the job's end; its presence means that all outcomes of the job are committed."""
+        return self.url / "harvested.json"

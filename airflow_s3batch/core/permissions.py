@@ -6,7 +6,13 @@ import re
 from collections.abc import Iterable
 
 PERMISSION_CODES = frozenset(
-    {"AccessDenied", "KMS.AccessDeniedException", "UserProjectAccessDenied", "UnauthorizedAccessError"}
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "KMS.AccessDeniedException",
+        "UserProjectAccessDenied",
+        "UnauthorizedAccessError",
+    }
 )
 """Error codes that say that the credentials are known, and not allowed to do this."""
 
@@ -16,6 +22,7 @@ _NAMED = re.compile(
     r"(?: on resource: (?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+)))?"
     r"(?: (?P<reason>(?:because|with an explicit deny) [^(]*))?"
 )
+_LOCKED = "protected by object lock"
 _IN_BUCKET = re.compile(r"^(arn:[\w-]+:s3:::[^/]+|arn:[\w-]+:[\w-]+:[^:]*:\d*:accesspoint/[^/]+/object)/.*$", re.DOTALL)
 
 
@@ -27,9 +34,14 @@ def object_actions(actions: Iterable[str], *, has_version: bool) -> list[str]:
     return sorted(named - (twins if has_version else versioned))
 
 
+def is_reason_named(message: str) -> bool:
+    """Return whether the store's *message* says why it refuses."""
+    return bool(_NAMED.search(message)) or _LOCKED in message.lower()
+
+
 def missing_permission(code: str, message: str, actions: Iterable[str], place: str) -> str:
     """
-    Return a clause about what the credentials lack.
+    Return a clause about what the credentials lack, or about the Object Lock that refuses them.
 
     AWS's newer messages name the action and the reason; where there is none of that, *actions* are the candidates.
 
@@ -48,6 +60,11 @@ def missing_permission(code: str, message: str, actions: Iterable[str], place: s
         )  # one clause for many objects, and no key in it
         reason = (named["reason"] or "").strip().rstrip(".,")
         return f"the credentials lack {named['action']} on {where}" + (f", {reason}" if reason else "")
+    if _LOCKED in message.lower():
+        return (
+            f"Object Lock protects versions in {place}: nobody can shorten a retention in COMPLIANCE, one in "
+            "GOVERNANCE takes the bypass and its permission, a legal hold has to be lifted"
+        )
     wanted = list(KMS_ACTIONS) if code.startswith("KMS.") else list(actions) or ["a permission"]
     lacking = wanted[0] if len(wanted) == 1 else f"one of {', '.join(wanted)}"
     where = "the KMS key" if code.startswith("KMS.") else place

@@ -23,6 +23,8 @@ class S3Access:
         endpoint_url: ``None`` for AWS.
         verify: as botocore takes it: ``False`` turns certificate checks off, a path names a CA bundle.
         config: botocore settings (proxies, addressing style, …).
+        endpoints: URLs of other services that requests go to, as ``(name, url)``; others are AWS's.
+        source: how to reach the sources of copies, if not in the same way; ``None`` if so.
     """
 
     session: boto3.session.Session | None = None
@@ -30,14 +32,17 @@ class S3Access:
     region_name: str | None = None
     verify: bool | str | None = None
     config: Config | None = None
+    endpoints: tuple[tuple[str, str], ...] = ()
+    source: S3Access | None = None
 
-    def client(self) -> Any:
-        """Return a new boto3 S3 client; safe to share between threads."""
+    def client(self, service: str = "s3") -> Any:
+        """Return a new boto3 client for S3 or another *service*; safe to share between threads."""
         session = self.session or boto3.session.Session()
-        return session.client(
-            "s3",
+        client: Any = session.client
+        return client(
+            service,
             region_name=self.region_name,
-            endpoint_url=self.endpoint_url,
+            endpoint_url=self.endpoint_url if service == "s3" else dict(self.endpoints).get(service),
             verify=self.verify,
             config=self.config,
         )

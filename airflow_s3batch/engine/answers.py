@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,7 @@ RESULTS_IN_200 = {
 EXPLAINED = frozenset({400, 403, 404})
 """Statuses to a HEAD for which a GET is asked for the reason."""
 
+_BODY_IS_CONTENT = frozenset({"GetObject", "Invoke"})
 _MESSAGE_CHARACTERS = 500
 _IS_ERROR = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error[\s>]|\s*<(!doctype )?html", re.IGNORECASE).match
 _CODE = re.compile(r"[\w.:-]{1,100}", re.ASCII).fullmatch
@@ -37,12 +39,15 @@ def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Ver
         return Response(0, {}, b"", code, _one_line(answer.curl_message) or code, is_retried), verdict
     status, body = answer.status, answer.body
     is_ok = 200 <= status < 300
-    if is_ok and RESULTS_IN_200.get(api, b"") in body and not (_IS_ERROR(body) and api != "GetObject"):
+    if is_ok and RESULTS_IN_200.get(api, b"") in body and not (_IS_ERROR(body) and api not in _BODY_IS_CONTENT):
         return Response(status, answer.headers, body, "", "", is_retried), None
-    code = _element(body, b"Code")
+    if "x-amzn-errortype" in answer.headers:
+        code, message = _json_error(answer)
+    else:
+        code, message = _element(body, b"Code"), _element(body, b"Message")
     if not _CODE(code):
         code = "InternalError" if is_ok else code_of_status(status, has_body=api != "HeadObject")
-    message = _element(body, b"Message") or f"HTTP {status} without an explanation"
+    message = message or f"HTTP {status} without an explanation"
     if request_id := _element(body, b"RequestId"):
         message = f"{message} (RequestId {request_id})"
     verdict = verdict_for(status, code)
@@ -79,6 +84,24 @@ def server_time(response: Response) -> float | None:
         except (TypeError, ValueError):
             return None
     return None
+
+
+def _json_error(answer: Answer) -> tuple[str, str]:
+    """
+    Return code and message of an error of Lambda, whose body is JSON.
+
+    Source:
+        https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html (operation error serialization)
+    """
+    code = answer.headers["x-amzn-errortype"].partition(":")[0].rpartition("#")[2]
+    try:
+        body = json.loads(answer.body)
+        message = str(body.get("message") or body.get("Message") or "")
+    except (ValueError, AttributeError):
+        message = answer.body.decode("utf-8", "replace")
+    if request_id := answer.headers.get("x-amzn-requestid"):
+        message = f"{message} (RequestId {request_id})"
+    return code, message
 
 
 def _element(body: bytes, name: bytes) -> str:

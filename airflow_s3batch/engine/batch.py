@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from airflow_s3batch.engine.preflight import capabilities_for
 from airflow_s3batch.engine.refusals import Refusals
 from airflow_s3batch.engine.threshold import Threshold
 from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operations.declared import for_workers
 from airflow_s3batch.operations.requests import RunContext
 
 if TYPE_CHECKING:
@@ -29,42 +31,50 @@ if TYPE_CHECKING:
 
 def run_batch(
     objects: Iterable[S3Object],
-    operation: Operation,
+    operation: Operation | Sequence[Operation],
     *,
     session: boto3.session.Session | None = None,
     endpoint_url: str | None = None,
     region_name: str | None = None,
     verify: bool | str | None = None,
     botocore_config: Config | None = None,
+    endpoints: Mapping[str, str] | None = None,
     policy: Policy | None = None,
     max_concurrency: int | None = None,
     max_requests_per_s: float | None = None,
     keep_going: bool | None = None,
     scratch_url: str | None = None,
     on_outcome: Callable[[S3Object, Outcome], None] | None = None,
+    job_id: str | None = None,
 ) -> Summary:
     """
-    Run *operation* on each of *objects* and return the counts. Nothing is recorded, so nothing can be resumed.
+    Run *operation*, or several in order, on each of *objects* and return the counts.
 
-    *session*, *endpoint_url*, *region_name*, *verify* and *botocore_config* say which store, as boto3 takes them.
+    Nothing is recorded, so nothing can be resumed.
+
+    *session*, *endpoint_url*, *region_name*, *verify* and *botocore_config* say which store, as boto3 takes them;
+    *endpoints* holds URLs of other services by name, for stores that are not AWS: ``{"lambda": "http://…"}``.
     *objects* is any iterable, read as needed and never held as a whole; *policy* holds the limits, *max_concurrency*
     (requests in flight), *max_requests_per_s* and *keep_going* override those. *scratch_url* is where the preflight may
     write and delete, on the same store (by default a scratch prefix in the first object's bucket; AWS is not probed).
-    *on_outcome* is called once per object, in order of completion; what it raises ends the run.
+    *on_outcome* is called once per object, in order of completion; what it raises ends the run. *job_id* is what Lambda
+    functions are told; by default a new one.
 
     Raises:
+        ArgumentError: *operation* is none, or one that AWS alone can do.
         CapabilityError: the store does not do what the operation needs; no object was touched.
         AccessError: the store refuses the connection.
         InfrastructureError: nothing succeeded for ``policy.give_up_s``.
     """
-    access = S3Access(session, endpoint_url, region_name, verify, botocore_config)
+    access = S3Access(session, endpoint_url, region_name, verify, botocore_config, tuple((endpoints or {}).items()))
     given: dict[str, Any] = {
         "max_concurrency": max_concurrency,
         "max_requests_per_s": max_requests_per_s,
         "keep_going": keep_going,
     }
     chosen = replace(policy or Policy(), **{name: value for name, value in given.items() if value is not None})
-    operation.validate()
+    operation = for_workers(operation)
+    operation.check_machine()
     source = iter(objects)
     first = next(source, None)
     if first is None:
@@ -90,7 +100,7 @@ def run_batch(
         executor.run(
             operation,
             itertools.starmap(Work, enumerate(itertools.chain([first], source))),
-            RunContext(capabilities),
+            RunContext(capabilities, job_id=job_id or str(uuid.uuid4())),
             settle,
             keep_going=lambda: threshold.keep_going() and refusals.keep_going(),
         )

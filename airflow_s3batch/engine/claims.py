@@ -75,11 +75,11 @@ class Claims:
         self._storage.write(url, b"{}", "application/json")
         others = claimants(self._storage, self._generation.shard(self._shard), index) - {self._attempt}
         commits = self._state.evidence.read_commits(self._storage, self._state.ranges[index])
-        unknown = (_unknown_in(self._storage, url.bucket, commit) for commit in commits)
+        unknown = (unknown_in(self._storage, url.bucket, commit) for commit in commits)
         return self._state.doubts(commits, index, others).union(*unknown)
 
 
-def _unknown_in(storage: Storage, bucket: str, commit: Commit) -> Iterator[int]:
+def unknown_in(storage: Storage, bucket: str, commit: Commit) -> Iterator[int]:
     """Yield the ordinals that *commit* calls `OUTCOME_UNKNOWN`."""
     if commit.failed_file is None or OUTCOME_UNKNOWN not in commit.tally.codes:
         return

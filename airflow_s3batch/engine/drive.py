@@ -30,6 +30,9 @@ class Drive(Protocol):
     def wait(self, timeout_s: float) -> None:
         """Move data for at most *timeout_s*, less if something happens."""
 
+    def wake_on(self, descriptor: int) -> None:
+        """End `wait`, too, as long as *descriptor*, which is not libcurl's, can be read."""
+
     def close(self) -> None:
         """Give descriptors back; the multi is closed already."""
 
@@ -53,6 +56,7 @@ class Sweep:
 
     def __init__(self, multi: pycurl.CurlMulti) -> None:
         self._multi = multi
+        self._alarm = -1
 
     def push(self) -> None:
         """Move everything that can be moved."""
@@ -65,9 +69,16 @@ class Sweep:
         due_ms = self._multi.timeout()
         if due_ms >= 0:
             timeout_s = min(timeout_s, due_ms / 1000)
-        if timeout_s and not self._multi.select(timeout_s) and not any(self._multi.fdset()):
+        if self._alarm >= 0:
+            readers, writers, others = self._multi.fdset()
+            select.select([*readers, self._alarm], writers, others, timeout_s)
+        elif timeout_s and not self._multi.select(timeout_s) and not any(self._multi.fdset()):
             time.sleep(min(timeout_s, _NO_DESCRIPTOR_S))  # without descriptors select does not wait
         self._multi.perform()
+
+    def wake_on(self, descriptor: int) -> None:
+        """Look at *descriptor*, too."""
+        self._alarm = descriptor
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""
@@ -94,6 +105,7 @@ class Watch:
         }
         self._noted: dict[int, int] = {}
         self._unwanted: set[int] = set()
+        self._alarm = -1
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._note)
 
     def push(self) -> None:
@@ -111,6 +123,12 @@ class Watch:
             self._multi.socket_action(descriptor, readiness)
         if not ready:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def wake_on(self, descriptor: int) -> None:
+        """Have the kernel watch *descriptor*; it is kept among those that libcurl does not want."""
+        self._alarm = descriptor
+        self._unwanted.add(descriptor)
+        self._poll.register(descriptor, self._in)
 
     def close(self) -> None:
         """Give epoll's descriptor back."""
@@ -143,6 +161,8 @@ class Watch:
         return ready
 
     def _forget(self, descriptor: int) -> None:
+        if descriptor == self._alarm:
+            return
         self._unwanted.discard(descriptor)
         with contextlib.suppress(OSError, KeyError):  # closed already
             self._poll.unregister(descriptor)

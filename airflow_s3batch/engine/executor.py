@@ -6,6 +6,7 @@ One thread. Every object is driven by its operation's generator; the loop only m
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -25,12 +26,13 @@ from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome
 from airflow_s3batch.core.verdicts import FINAL, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.answers import EXPLAINED, explained, judged
+from airflow_s3batch.engine.errands import ABANDONED, UNCLEAR, Errands
 from airflow_s3batch.engine.exchange import END, Exchange, Work, exchanges
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.setbacks import MOST_CORRECTIONS, Setbacks
 from airflow_s3batch.engine.transport import Answer, Transport
 from airflow_s3batch.operations.base import Operation, Replay
-from airflow_s3batch.operations.requests import Call, Response, RunContext, Steps
+from airflow_s3batch.operations.requests import Call, Errand, Response, RunContext, Steps
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ REQUEST_IMPOSSIBLE = "RequestImpossible"
 _POLL_S = 0.2
 _WIND_UP_S = 1.0
 _EXPLAIN = Call("GetObject", {"Range": "bytes=0-0"})
+_EXPLAIN_SOURCE = Call("GetObject", {"Range": "bytes=0-0"}, from_source=True)
 _MOST_BATCHES = 8
 T = TypeVar("T")
 
@@ -56,7 +59,7 @@ class Executor:
 
     def __init__(self, access: S3Access, policy: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._setbacks = Setbacks(access, policy, clock)
-        self.preparer = self._setbacks.preparer
+        self.preparer = self._setbacks.sender.preparer
         self.pace = self._setbacks.pace
         self._policy = policy
         self._clock = clock
@@ -66,12 +69,12 @@ class Executor:
             request_timeout_s=policy.request_timeout_s,
             connect_timeout_s=policy.connect_timeout_s,
         )
+        self._errands = Errands(self._transport.wake_on, clock)
+        self._most = policy.max_concurrency
         self.requests = 0
         self.retries = 0
         self._waiting: list[tuple[float, int, Exchange]] = []
         self._order = itertools.count()
-        self._asks_regions = access.is_aws
-        self._buckets: set[str] = set()
         self._held: Exchange | None = None
         self._batches = 0
         self._has_wondered = False
@@ -81,12 +84,13 @@ class Executor:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._errands.close()
         self._transport.__exit__(*exception)
 
     @property
     def in_flight(self) -> int:
-        """How many requests have no answer yet."""
-        return len(self._transport)
+        """How many requests, and errands, have no answer yet."""
+        return len(self._transport) + len(self._errands)
 
     def call(self, steps: Steps[T]) -> T:
         """Drive one generator to its end and return what it returns; for probes and the like."""
@@ -98,6 +102,7 @@ class Executor:
             self._resend()
             for answer in self._transport.poll(self._wait_s()):
                 self._on_answer(answer, lambda _, result: results.append(result))
+            self._take_errands(lambda _, result: results.append(result))
         return results[0]
 
     def run(
@@ -127,6 +132,7 @@ class Executor:
         again: its objects become `OUTCOME_UNKNOWN`.
         """
         self._sends_once = operation.replay is Replay.UNSAFE and not self._policy.replay_unsafe
+        self._most = min(self._policy.max_concurrency, operation.most_at_once or self._policy.max_concurrency)
         stream = exchanges(operation, iter(source), context)
 
         def settle(exchange: Exchange, result: Any) -> None:
@@ -140,11 +146,13 @@ class Executor:
         self._setbacks.begin()
         is_open = True
         deadline = float("inf")
-        while is_open or len(self._transport) or self._waiting:
+        while is_open or self.in_flight or self._waiting:
             if not keep_going():
                 is_open = False
+                self._errands.withdraw()
                 deadline = min(deadline, self._clock() + grace_s)
                 if self._clock() >= deadline:
+                    self._abandon_errands(settle)
                     return
             over: list[Exchange] = []
             answers: Iterator[Answer] = iter(())
@@ -156,6 +164,7 @@ class Executor:
                 for answer in answers:
                     over = [answer.tag]
                     self._on_answer(answer, settle)
+                self._take_errands(settle)
             except (AccessError, InfrastructureError):
                 self._wind_up(over, answers, settle)
                 raise
@@ -179,6 +188,22 @@ class Executor:
             if exchange.works and exchange.failure is not None:
                 exchange.steps.close()
                 settle(exchange, [exchange.failure.outcome()] * len(exchange.works))
+        with contextlib.suppress(AccessError, InfrastructureError):
+            self._take_errands(settle)
+        self._abandon_errands(settle)
+
+    def _take_errands(self, settle: Callable[[Exchange, Any], None]) -> None:
+        for exchange, response in self._errands.finished():
+            if self._sends_once and response.error_code in UNCLEAR:
+                self._settle_unknown(exchange, response, settle)
+            else:
+                self._advance(exchange, response, settle)
+
+    def _abandon_errands(self, settle: Callable[[Exchange, Any], None]) -> None:
+        """Leave alone what was begun; an operation that must not be replayed is told of as unknown."""
+        for exchange in self._errands.abandon():
+            if self._sends_once:
+                self._settle_unknown(exchange, Response(0, {}, b"", ABANDONED, "the run ended meanwhile"), settle)
 
     def _fill(
         self,
@@ -208,8 +233,8 @@ class Executor:
 
     def _room(self, now: float) -> int:
         """Return how many objects may be started."""
-        in_flight = len(self._transport)
-        return min(self._policy.max_concurrency - in_flight - len(self._waiting), self.pace.room(in_flight, now))
+        in_flight = self.in_flight
+        return min(self._most - in_flight - len(self._waiting), self.pace.room(in_flight, now))
 
     def _advance(self, exchange: Exchange, response: Response | None, settle: Callable[[Exchange, Any], None]) -> None:
         exchange.failure = None
@@ -223,6 +248,9 @@ class Executor:
             raise
         except Exception as error:  # noqa: BLE001 - an answer that nobody thought of must not stop the other objects
             self._fail(exchange, error, settle)
+            return
+        if isinstance(request, Errand):
+            self._errands.start(exchange, request)
             return
         exchange.begin(request)
         if request.delay_s:
@@ -246,18 +274,19 @@ class Executor:
 
     def _send(self, exchange: Exchange) -> None:
         request = exchange.request
-        if self._asks_regions and request.bucket not in self._buckets:
-            self.preparer.learn_region(request.bucket)
-            self._buckets.add(request.bucket)
         if exchange.unexplained is not None:
-            request = request._replace(call=_EXPLAIN)
-        template = self.preparer.template(request.call, request.bucket)
+            request = request._replace(call=_EXPLAIN_SOURCE if request.call.from_source else _EXPLAIN)
+        call = request.call
+        sender = self._setbacks.sender_of(call)
+        template = sender.template(call, request.bucket)
         self.requests += 1
         self.pace.on_sent()
         kind = template.kind
         if self._sends_once and kind.changes:
             kind = kind._replace(is_once=True)
-        self._transport.start(exchange, kind, template.fill(request, self._setbacks.signer))
+        sink = request.sink() if request.sink is not None else None
+        filled = template.fill(request, sender.signer)
+        self._transport.start(exchange, kind, filled, sink=sink, timeout_s=call.timeout_s)
 
     def _wait(self, exchange: Exchange, seconds: float) -> None:
         heapq.heappush(self._waiting, (self._clock() + seconds, next(self._order), exchange))
@@ -272,7 +301,7 @@ class Executor:
         now = self._clock()
         paced_s = self.pace.wait_s(now)
         if not self._waiting:
-            return min(paced_s, _POLL_S if len(self._transport) or paced_s != math.inf else 0.02)
+            return min(paced_s, _POLL_S if self.in_flight or paced_s != math.inf else 0.02)
         return min(paced_s, _POLL_S, max(0.005, self._waiting[0][0] - now))
 
     def _on_answer(self, answer: Answer, settle: Callable[[Exchange, Any], None]) -> None:
@@ -311,8 +340,8 @@ class Executor:
             return
         exchange.failure = response
         if self._setbacks.may_retry(exchange, response, verdict):
-            is_unclear = response.status < 300 or response.status >= 500  # none, or an error inside a 200
-            exchange.is_ambiguous = exchange.is_ambiguous or is_unclear
+            is_clear = 300 <= response.status < 500 or response.error_code in UNREACHABLE  # not an error inside a 200
+            exchange.is_ambiguous = exchange.is_ambiguous or not is_clear
             self.retries += 1
             self._wait(exchange, self._setbacks.delay_s(exchange, response, verdict))
         elif exchange.works:
@@ -328,13 +357,16 @@ class Executor:
         if verdict is not Verdict.RETRY or response.error_code in UNREACHABLE or 300 <= response.status < 500:
             return False
         request = exchange.request
-        return self.preparer.template(request.call, request.bucket).kind.changes
+        return self._setbacks.sender_of(request.call).template(request.call, request.bucket).kind.changes
 
     def _leave_open(self, exchange: Exchange, response: Response, settle: Callable[[Exchange, Any], None]) -> None:
         """Settle all objects of *exchange* as unknown; raise if nothing gets through any more."""
+        self._settle_unknown(exchange, response, settle)
+        self._setbacks.check_outage(response)
+
+    def _settle_unknown(self, exchange: Exchange, response: Response, settle: Callable[[Exchange, Any], None]) -> None:
         exchange.failure = None
         exchange.steps.close()
         why = f"it may have been done, so it is not done again unless replay_unsafe=True: {response.error_code}"
         outcome = Outcome(response.status, OUTCOME_UNKNOWN, f"{why} ({response.message})"[:500])
         settle(exchange, [outcome] * len(exchange.works))
-        self._setbacks.check_outage(response)

@@ -15,6 +15,7 @@ from airflow_s3batch.core.identity import fingerprint
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.layout import GenerationLayout, OperationLayout
+    from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.policy import Policy
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.operations.base import Operation
@@ -28,12 +29,15 @@ def open_generation(
     operation: Operation,
     policy: Policy,
     *,
-    shard: int,
+    shard: int | None = None,
+    bucket: str = "",
     resume: bool,
     opened: str,
 ) -> GenerationLayout:
     """
     Return the generation that this attempt at *shard* works in; the first attempt of all writes ``operation.json``.
+
+    The managed engine has no shards to itself: it names the folder of a *bucket* instead.
 
     A refusal is noted beside the generations, so that the report does not call the run green: what somebody cleared the
     task for was not done.
@@ -42,41 +46,48 @@ def open_generation(
         JobChangedError: the job was begun with another operation, and *resume* is true.
         JobDamagedError: ``operation.json`` is missing or unreadable.
     """
-    mark = fingerprint(operation.to_json())
-    numbers = [int(name[1:]) for name in storage.folders(task.url) if re.fullmatch(r"g\d{4,}", name)]
-    if not numbers:
-        return _opened(storage, task.generation(1), operation, policy, mark, opened)
-    newest = task.generation(max(numbers))
+    refusal = task.bucket_refusal(bucket) if shard is None else task.refusal(shard)
+    number = newest_generation(storage, task)
+    if not number:
+        return _opened(storage, task.generation(1), operation, policy, opened)
+    newest = task.generation(number)
     known = operation_document(storage, newest)
     if known is None:
         raise JobDamagedError(
             f"{newest.operation}: missing; restore it: without it nobody can tell what was done to the objects"
         )
+    is_same = operation.completed(known["operation"]) == operation.to_json()
     if resume:
-        if known["fingerprint"] != mark:
+        if not is_same:
             note = {"asked_for": operation.to_json(), "refused": opened}
-            storage.write(task.refusal(shard), json.dumps(note, indent=1).encode(), "application/json")
-            raise JobChangedError(_changed(newest, known["operation"], operation.to_json()))
-        _forget_refusal(storage, task, shard)
+            storage.write(refusal, json.dumps(note, indent=1).encode(), "application/json")
+            raise JobChangedError(_changed(newest, operation.completed(known["operation"]), operation.to_json()))
+        _forget_refusal(storage, refusal)
         return newest
-    _forget_refusal(storage, task, shard)
-    if known["fingerprint"] == mark and f"shard-{shard:05d}" not in set(storage.folders(newest.url)):
+    _forget_refusal(storage, refusal)
+    begun = storage.folders(newest.managed) if shard is None else storage.folders(newest.url)
+    if is_same and (bucket if shard is None else f"shard-{shard:05d}") not in set(begun):
         return newest
-    return _opened(storage, task.generation(max(numbers) + 1), operation, policy, mark, opened)
+    return _opened(storage, task.generation(number + 1), operation, policy, opened)
 
 
-def _forget_refusal(storage: Storage, task: OperationLayout, shard: int) -> None:
-    if storage.read(task.refusal(shard)) is not None:
-        storage.delete(task.refusal(shard))
+def newest_generation(storage: Storage, task: OperationLayout) -> int:
+    """Return the number of the task's newest generation, 0 if it was never started."""
+    return max((int(name[1:]) for name in storage.folders(task.url) if re.fullmatch(r"g\d{4,}", name)), default=0)
+
+
+def _forget_refusal(storage: Storage, refusal: S3Url) -> None:
+    if storage.read(refusal) is not None:
+        storage.delete(refusal)
 
 
 def _opened(
-    storage: Storage, generation: GenerationLayout, operation: Operation, policy: Policy, mark: str, opened: str
+    storage: Storage, generation: GenerationLayout, operation: Operation, policy: Policy, opened: str
 ) -> GenerationLayout:
     document = {
         "format": FORMAT,
         "operation": operation.to_json(),
-        "fingerprint": mark,
+        "fingerprint": fingerprint(operation.to_json()),
         "policy": policy.to_json(),
         "opened": opened,
     }

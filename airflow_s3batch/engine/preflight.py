@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import uuid
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import botocore.exceptions
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _PUT = Call("PutObject", {"Metadata": {"s3batch": "probe"}}, wants_headers=True)
 _DELETE = Call("DeleteObject")
+_LEFT_AFTER = timedelta(hours=1)
 
 
 def capabilities_for(
@@ -48,10 +52,14 @@ def capabilities_for(
     """
     facts = {bucket: bucket_facts(executor.preparer.client, bucket) for bucket in operation.buckets(sample)}
     for bucket, fact in facts.items():
-        if problems := operation.bucket_problems(fact):
+        problems = operation.bucket_problems(fact)
+        if bucket == sample.bucket:
+            problems = [*problems, *operation.object_problems(sample, fact)]
+        if problems:
             raise CapabilityError(f"{operation.name} can't be run on s3://{bucket}: {'; '.join(problems)}")
-    if access.is_aws:
-        return Capabilities(is_aws=True, buckets=facts)
+    if access.is_aws or not operation.is_probed:
+        return Capabilities(is_aws=access.is_aws, buckets=facts)
+    _delete_leftovers(executor.preparer.client, scratch_folder)
     findings = _probe(executor, operation.for_probe(sample), sample, scratch_folder / uuid.uuid4().hex)
     found = Capabilities(is_aws=False, findings=findings, buckets=facts)
     for warning in operation.warnings(found):
@@ -68,10 +76,13 @@ def bucket_facts(client: Any, bucket: str) -> BucketFacts:
     """
     versioning = _ask(bucket, client.get_bucket_versioning)
     ownership = _ask(bucket, client.get_bucket_ownership_controls)
+    lock = _ask(bucket, client.get_object_lock_configuration)
     rules = ownership.get("OwnershipControls", {}).get("Rules", []) if ownership else []
     return BucketFacts(
         versioning="" if versioning is None else versioning.get("Status", "Off"),
         ownership=rules[0].get("ObjectOwnership", "") if rules else "",
+        mfa_delete="" if versioning is None else versioning.get("MFADelete", "Disabled"),
+        object_lock="" if lock is None else lock.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled", "Off"),
     )
 
 
@@ -79,9 +90,10 @@ def _ask(bucket: str, method: Any) -> dict[str, Any] | None:
     try:
         reply: dict[str, Any] = method(Bucket=bucket)
     except botocore.exceptions.ClientError as error:
-        if error.response["Error"].get("Code") == "NoSuchBucket":
+        code = error.response["Error"].get("Code")
+        if code == "NoSuchBucket":
             raise AccessError(f"bucket {bucket!r} does not exist") from error
-        return None
+        return {} if code == "ObjectLockConfigurationNotFoundError" else None
     except botocore.exceptions.NoCredentialsError as error:
         raise AccessError("no AWS credentials were found; check the connection (aws_conn_id)") from error
     except botocore.exceptions.BotoCoreError:
@@ -98,6 +110,16 @@ def _probe(executor: Executor, operation: Operation, sample: S3Object, folder: S
         with contextlib.suppress(InfrastructureError):  # best effort; the store's trouble with the probe is told
             executor.call(_delete_scratch(scratch))
             _delete_versions(executor.preparer.client, folder)
+
+
+def _delete_leftovers(client: Any, folder: S3Url) -> None:
+    """Delete what preflights that were killed an hour ago or earlier, by the store's clock, have left; best effort."""
+    with contextlib.suppress(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError, ValueError):
+        listing = client.list_objects_v2(Bucket=folder.bucket, Prefix=f"{folder.key}/")
+        now = parsedate_to_datetime(listing["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
+        for entry in listing.get("Contents", ()):
+            if now - entry["LastModified"] > _LEFT_AFTER:
+                client.delete_object(Bucket=folder.bucket, Key=entry["Key"])
 
 
 def _put_scratch(scratch: S3Object) -> Steps[S3Object]:
@@ -145,10 +167,7 @@ def verdict_to_json(capabilities: Capabilities, endpoint: str) -> str:
             "endpoint": endpoint,
             "is_aws": capabilities.is_aws,
             "findings": dict(capabilities.findings),
-            "buckets": {
-                name: {"versioning": facts.versioning, "ownership": facts.ownership}
-                for name, facts in capabilities.buckets.items()
-            },
+            "buckets": {name: dataclasses.asdict(facts) for name, facts in capabilities.buckets.items()},
         },
         indent=1,
     )

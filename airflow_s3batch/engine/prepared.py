@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import botocore
 import botocore.exceptions
 from botocore.awsrequest import AWSPreparedRequest
 
@@ -46,8 +47,6 @@ _DROPPED = frozenset(
         "x-amzn-trace-id",
     }
 )
-_FILLED = frozenset({"DeleteObjects", "PutObject"})
-"""APIs whose body comes with each request, so that nothing computed from the placeholder's may be kept."""
 _BODY_BOUND = frozenset(
     {
         "content-encoding",
@@ -59,7 +58,7 @@ _BODY_BOUND = frozenset(
         "x-amz-trailer",
     }
 )
-_SERVICES = frozenset({"s3", "s3-object-lambda", "s3-outposts", ""})
+_SERVICES = {"s3": frozenset({"s3", "s3-object-lambda", "s3-outposts", ""}), "lambda": frozenset({"lambda", ""})}
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -133,14 +132,15 @@ class Template:
         signer.tick()
         path = self.path + encode_key(request.key)
         query = self._query
-        if request.version_id:
-            query = "&".join(sorted((*self.query, f"versionId={quote(request.version_id, safe='-_.~')}")))
+        if request.version_id or request.query:
+            query = self._query_of(request)
         body, payload_hash = self.body, self.payload_hash
         if request.headers or request.body is not None:
             more = request.headers
             if request.body is not None:
                 body, payload_hash = request.body, hashlib.sha256(request.body).hexdigest()
-                more = (*more, ("content-md5", base64.b64encode(hashlib.md5(body).digest()).decode()))  # noqa: S324
+                if self.service != "lambda":
+                    more = (*more, ("content-md5", base64.b64encode(hashlib.md5(body).digest()).decode()))  # noqa: S324
             canonical_headers, signed_names, lines = self._headers(signer, payload_hash, more)
         else:
             if self._stamp != signer.stamp:
@@ -149,10 +149,18 @@ class Template:
                 )
                 self._stamp = signer.stamp
             canonical_headers, signed_names, lines = self._canonical_headers, self._signed_names, self._header_lines
-        canonical = f"{self.kind.method}\n{path}\n{query}\n{canonical_headers}\n{signed_names}\n{payload_hash}"
+        # S3 signs paths as they are sent; for other services they are quoted once more
+        signed_path = quote(path, safe="/-_.~") if self.service == "lambda" else path
+        canonical = f"{self.kind.method}\n{signed_path}\n{query}\n{canonical_headers}\n{signed_names}\n{payload_hash}"
         authorization = signer.authorization(canonical, signed_names, self.region, self.service) if self.service else ""
         url = f"{self.kind.origin}{path}?{query}" if query else self.kind.origin + path
         return url, [f"Authorization: {authorization}", *lines] if authorization else list(lines), body
+
+    def _query_of(self, request: Request) -> str:
+        own = [*request.query, *([("versionId", request.version_id)] if request.version_id else [])]
+        names = {_quoted(name) for name, _ in own}
+        kept = (item for item in self.query if item.partition("=")[0] not in names)
+        return "&".join(sorted((*kept, *(f"{_quoted(name)}={_quoted(value)}" for name, value in own))))
 
     def _headers(
         self, signer: Signer, payload_hash: str, more: tuple[tuple[str, str], ...]
@@ -186,6 +194,8 @@ class Preparer:
     def __init__(self, access: S3Access) -> None:
         """Make botocore's client for *access*; nothing is sent."""
         self.client = access.client()
+        self._access = access
+        self._clients = {"s3": self.client}
         self._templates: dict[tuple[int, str], tuple[Call, Template]] = {}
 
     def template(self, call: Call, bucket: str) -> Template:
@@ -225,14 +235,15 @@ class Preparer:
         headers = {name.lower(): _text(value) for name, value in captured.headers.items()}
         region, service = _scope(headers.get("authorization", ""), bucket)
         path, found, _ = parts.path.partition(_KEY)
-        operation = self.client.meta.service_model.operation_model(call.api)
+        operation = self._client(call.service).meta.service_model.operation_model(call.api)
         needs_key = "Key" in operation.input_shape.members
-        if captured.method != operation.http["method"] or bool(found) != needs_key or service not in _SERVICES:
+        is_known = service in _SERVICES[call.service]
+        if captured.method != operation.http["method"] or bool(found) != needs_key or not is_known:
             raise CapabilityError(
                 f"s3://{bucket}: this kind of bucket needs sessions, which are not supported; "
                 "use a general purpose bucket"
             )
-        is_filled = call.api in _FILLED
+        is_filled = call.is_filled
         kept = {
             name: value
             for name, value in headers.items()
@@ -255,23 +266,33 @@ class Preparer:
             needs_key=needs_key,
         )
 
+    def _client(self, service: str) -> Any:
+        """Return botocore's client for *service*, made on first use."""
+        if service not in self._clients:
+            self._clients[service] = self._access.client(service)
+        return self._clients[service]
+
     def _captured(self, call: Call, bucket: str) -> AWSPreparedRequest:
-        members = self.client.meta.service_model.operation_model(call.api).input_shape.members
-        params: dict[str, Any] = {**call.params, "Bucket": bucket}
-        if "Key" in members:
-            params["Key"] = _KEY
-        if "CopySource" in members:
-            params["CopySource"] = _SOURCE
-        method = getattr(self.client, _snake(call.api))
-        events = self.client.meta.events
-        events.register("before-send.s3", _capture)
+        client = self._client(call.service)
+        if call.api not in client.meta.service_model.operation_names:
+            raise CapabilityError(
+                f"botocore {botocore.__version__} does not know {call.api}; install a newer boto3 and botocore. No "
+                "object was touched"
+            )
+        members = client.meta.service_model.operation_model(call.api).input_shape.members
+        placeholders = {"Bucket": bucket, "Key": _KEY, "CopySource": _SOURCE}
+        params = {**call.params, **{name: value for name, value in placeholders.items() if name in members}}
+        method = getattr(client, _snake(call.api))
+        events = client.meta.events
+        event = f"before-send.{call.service}"
+        events.register(event, _capture)
         try:
             with _readable(call.api, bucket):
                 method(**params)
         except _CapturedError as captured:
             return captured.request
         finally:
-            events.unregister("before-send.s3", _capture)
+            events.unregister(event, _capture)
         raise CapabilityError(f"{call.api}: botocore answered without sending a request")
 
 

@@ -59,6 +59,7 @@ class Recorder:
     Args:
         ranges: the shard's row ranges by index.
         now: returns the ISO time, for the commits.
+        began: ISO time at which work on the ranges began; by default when each is begun here.
 
     Attributes:
         tally: of what is committed, or about to be.
@@ -74,6 +75,7 @@ class Recorder:
         range_rows: int,
         ranges: Mapping[int, RowRange],
         now: Callable[[], str],
+        began: str = "",
     ) -> None:
         self._storage = storage
         self._generation = generation
@@ -82,6 +84,7 @@ class Recorder:
         self._range_rows = range_rows
         self._ranges = ranges
         self._now = now
+        self._began = began
         self._open: dict[int, OpenRange] = {}
         self._newest = -1
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="s3batch-commit")
@@ -102,6 +105,11 @@ class Recorder:
             self._pending.popleft().result()
         return len(self._pending) >= _MOST_PENDING or len(self._open) >= _MOST_OPEN
 
+    def wait_for_writers(self) -> None:
+        """Wait until no more is being written than may be, for callers that have nothing else to do meanwhile."""
+        while self.is_busy and self._pending:
+            self._pending[0].result()
+
     def begin(self, index: int) -> OpenRange:
         """
         Return row range *index*, whose objects are about to be worked on; the caller counts those up in `waiting`.
@@ -111,7 +119,7 @@ class Recorder:
         if index != self._newest:
             self._close(self._newest)
             entry = self._ranges[index]
-            self._open[index] = OpenRange(entry, self._now(), [None] * entry.rows)
+            self._open[index] = OpenRange(entry, self._began or self._now(), [None] * entry.rows)
             self._newest = index
         return self._open[index]
 

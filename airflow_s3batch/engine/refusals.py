@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.core.permissions import PERMISSION_CODES, bucket_objects, missing_permission, object_actions
+from airflow_s3batch.core.permissions import (
+    PERMISSION_CODES,
+    bucket_objects,
+    is_reason_named,
+    missing_permission,
+    object_actions,
+)
 from airflow_s3batch.engine.policy import Policy, allowed_count
 from airflow_s3batch.operations.base import Operation
 
@@ -46,7 +52,9 @@ class Refusals:
         if len(self._told) < _MOST_TOLD:
             actions = object_actions(self._operation.iam_actions(), has_version=bool(obj.version_id))
             places = ", ".join(map(bucket_objects, dict.fromkeys(self._operation.buckets(obj))))
-            self._told[missing_permission(code, outcome.message, actions, places)] = None
+            lacking = missing_permission(code, outcome.message, actions, places)
+            also = "" if is_reason_named(outcome.message) else self._operation.denied_for
+            self._told[f"{lacking}; or {also}" if also else lacking] = None
         is_all = not succeeded and not self._failed_otherwise
         if self._refused >= self._most and is_all and not self._never_stops and not self.reason:
             self.reason = f"the first {self._refused:,} objects were all refused ({code})"

@@ -9,13 +9,11 @@ from airflow_s3batch.core.errors import AccessError, InfrastructureError
 from airflow_s3batch.core.verdicts import UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.answers import server_time
-from airflow_s3batch.engine.credentials import SessionCredentials
 from airflow_s3batch.engine.exchange import Exchange
 from airflow_s3batch.engine.pacing import Pace, backoff_s
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.prepared import Preparer
-from airflow_s3batch.engine.signing import Signer
-from airflow_s3batch.operations.requests import Response
+from airflow_s3batch.engine.sender import Sender
+from airflow_s3batch.operations.requests import Call, Request, Response
 
 MOST_CORRECTIONS = 2
 """How often clock or credentials are set right for one request."""
@@ -29,16 +27,15 @@ class Setbacks:
     Keeps clock, credentials and pace of one run in step with what the store says.
 
     Attributes:
-        preparer: of this store's requests.
-        signer: signs with the session's credentials; `Setbacks` sets its clock.
+        sender: makes requests with the store's connection; `Setbacks` sets its clock.
         pace: how many requests may be in flight and sent a second; `Setbacks` slows it down.
         has_succeeded: a request has succeeded with these credentials.
     """
 
     def __init__(self, access: S3Access, policy: Policy, clock: Callable[[], float]) -> None:
-        self.preparer = Preparer(access.patient_for(policy.connect_timeout_s, policy.request_timeout_s))
-        self._credentials = SessionCredentials(self.preparer.client._request_signer._credentials)  # noqa: SLF001 - as resolved
-        self.signer = Signer(self._credentials.current)
+        limits = policy.connect_timeout_s, policy.request_timeout_s
+        self.sender = Sender(access.patient_for(*limits))
+        self._source = Sender(access.source.patient_for(*limits)) if access.source else self.sender
         self.pace = Pace(policy.max_concurrency, policy.max_requests_per_s, now=clock())
         self._policy = policy
         self._clock = clock
@@ -47,6 +44,10 @@ class Setbacks:
         self._failing_since = 0.0
         self._asked_time = -math.inf
         self.has_succeeded = False
+
+    def sender_of(self, call: Call) -> Sender:
+        """Return what makes the requests of *call*."""
+        return self._source if call.from_source else self.sender
 
     def begin(self) -> None:
         """Say that requests are sent from now on."""
@@ -87,7 +88,7 @@ class Setbacks:
             exchange.corrections += 1
             if exchange.corrections > MOST_CORRECTIONS:
                 return False
-            self._adopt_time(response, exchange.request.bucket)
+            self._adopt_time(response, exchange.request)
         self.check_outage(response)
         return exchange.attempt < self._policy.max_attempts
 
@@ -115,18 +116,20 @@ class Setbacks:
 
     def _renew_credentials(self, exchange: Exchange, response: Response) -> None:
         exchange.corrections += 1
-        self.signer.forget()
+        sender = self.sender_of(exchange.request.call)
+        sender.signer.forget()
         if exchange.corrections == MOST_CORRECTIONS:
-            self._credentials.renew()
+            sender.credentials.renew()
         if exchange.corrections > MOST_CORRECTIONS:
             raise AccessError(
                 f"the credentials expired and can't be refreshed: {response.error_code} ({response.message})"
             )
 
-    def _adopt_time(self, response: Response, bucket: str) -> None:
+    def _adopt_time(self, response: Response, request: Request) -> None:
         """Sign with the store's time from now on; where the refusal does not tell it, ask, but not once per refusal."""
         told = server_time(response)
+        sender = self.sender_of(request.call)
         if told is None and self._clock() - self._asked_time >= _ASK_TIME_EVERY_S:
             self._asked_time = self._clock()
-            told = server_time(response._replace(headers={"date": self.preparer.date(bucket)}))
-        self.signer.adopt_time(told)
+            told = server_time(response._replace(headers={"date": sender.preparer.date(request.bucket)}))
+        sender.signer.adopt_time(told)

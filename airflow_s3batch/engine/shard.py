@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
@@ -13,6 +13,7 @@ from airflow_s3batch.core.outcomes import Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.attempt import Attempt
+from airflow_s3batch.engine.aws_rounds import refuse_beside_aws
 from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.job_manifest import check_columns, published_manifest
@@ -30,12 +31,13 @@ from airflow_s3batch.engine.storage import Storage
 from airflow_s3batch.engine.teamwork import Teamwork
 from airflow_s3batch.engine.threshold import Threshold
 from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operations.declared import for_workers
 from airflow_s3batch.operations.requests import Capabilities
 
 
 def run_shard(
     ref: ShardRef,
-    operation: Operation,
+    operation: Operation | Sequence[Operation],
     *,
     access: S3Access,
     storage: Storage,
@@ -52,7 +54,7 @@ def run_shard(
 
     Args:
         ref: which shard of which job.
-        operation: what to do; its fields are checked first.
+        operation: what to do, or several such in order; their fields are checked first.
         access: the store that holds the objects.
         storage: where the job's files are.
         task_id: of the operation task; names its folder in the job's.
@@ -65,14 +67,16 @@ def run_shard(
             operation in the job's folder; else it does so in the objects' bucket, under ``.s3batch-scratch/``.
 
     Raises:
+        ArgumentError: *operation* is none, or one that AWS alone can do.
         TooManyFailuresError: more failed than ``policy.allowed_failures``; everything is committed.
-        JobChangedError: the job was begun with another operation.
+        JobChangedError: the job was begun with another operation, or an AWS job may be at work on its objects.
         JobDamagedError: the job's files are not as they were written.
         CapabilityError: the store does not do what the operation needs; no object was touched.
         AccessError: the store refuses.
         InfrastructureError: the store misbehaved for long, or *stop* was set; trying again may help.
     """
-    run = _ShardRun(ref, operation, access, storage, task_id, try_number, policy or Policy(), progress, stop)
+    chosen = for_workers(operation)
+    run = _ShardRun(ref, chosen, access, storage, task_id, try_number, policy or Policy(), progress, stop)
     run.shares_store = shares_store
     return run.execute(resume=resume)
 
@@ -117,8 +121,9 @@ class _ShardRun:
 
     def execute(self, *, resume: bool) -> Summary:
         """Run all phases; see `run_shard`."""
-        self.operation.validate()
+        self.operation.check_machine()
         check_columns(self.operation, self.manifest)
+        refuse_beside_aws(self.storage, self.task, self.name)
         generation = open_generation(
             self.storage,
             self.task,

@@ -60,9 +60,16 @@ class ShardState:
         return frozenset(found)
 
 
-def shard_state(storage: Storage, manifest: Manifest, shard: ShardFile, generation: GenerationLayout) -> ShardState:
+def shard_state(
+    storage: Storage,
+    manifest: Manifest,
+    shard: ShardFile,
+    generation: GenerationLayout,
+    *,
+    without: Collection[str] = (),
+) -> ShardState:
     """
-    Return what the files of *generation* tell about *shard*.
+    Return what the files of *generation* tell about *shard*; commits of the attempts *without* are passed over.
 
     Raises:
         JobDamagedError: they contradict the manifest or one another.
@@ -71,7 +78,8 @@ def shard_state(storage: Storage, manifest: Manifest, shard: ShardFile, generati
     evidence = gather(storage, shard, generation.shard(shard.index), ranges[-1].index)
 
     def left(row_range: RowRange) -> Spans:
-        return merge(row_range, evidence.read_commits(storage, row_range)).unfinished
+        commits = evidence.read_commits(storage, row_range)
+        return merge(row_range, (commit for commit in commits if commit.attempt not in without)).unfinished
 
     unfinished: dict[int, bytes | None] = {}
     to_do = 0

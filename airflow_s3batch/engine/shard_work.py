@@ -100,7 +100,10 @@ class ShardWork:
         with recorder, Claims(self._storage, self._generation, shard, attempt, state) as claims:
             threshold.begin()
             context = RunContext(
-                capabilities, is_replay=state.attempts > 0, elapsed_s=lambda: time.time() - state.began
+                capabilities,
+                is_replay=state.attempts > 0,
+                elapsed_s=lambda: time.time() - state.began,
+                job_id=self._manifest.job_url.key.rpartition("/")[2],
             )
             works = self._source(recorder, claims, record)
             try:

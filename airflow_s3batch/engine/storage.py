@@ -63,8 +63,15 @@ class Storage(Protocol):
     def download(self, url: S3Url, path: Path) -> None:
         """Write the file to the local *path*; a missing file is an error."""
 
-    def upload(self, path: Path, url: S3Url, content_type: str = "application/octet-stream") -> str:
-        """Write the local file *path* to *url*, of any size; return its ETag without quotes."""
+    def upload(
+        self, path: Path, url: S3Url, content_type: str = "application/octet-stream", *, for_aws: bool = False
+    ) -> str:
+        """
+        Write the local file *path* to *url*, of any size; return its ETag without quotes.
+
+        *for_aws*: S3 Batch Operations is to read it, so on AWS it is encrypted with S3's own key whatever the bucket's
+        default: manifests in CSV that are encrypted with a KMS key are refused.
+        """
 
     def delete(self, url: S3Url) -> None:
         """Delete the file if it is there."""
@@ -76,6 +83,7 @@ class S3Storage:
     def __init__(self, access: S3Access) -> None:
         """*access* says which store; the client is made on first use."""
         self._client = access.client()
+        self._access = access
 
     def read(self, url: S3Url) -> bytes | None:  # noqa: D102 - the port's docstring holds
         with _sentences("read", url):
@@ -120,9 +128,12 @@ class S3Storage:
         with _sentences("read", url), disk_sentences(path.parent):
             self._client.download_file(url.bucket, url.key, str(path))
 
-    def upload(self, path: Path, url: S3Url, content_type: str = "application/octet-stream") -> str:  # noqa: D102
+    def upload(  # noqa: D102
+        self, path: Path, url: S3Url, content_type: str = "application/octet-stream", *, for_aws: bool = False
+    ) -> str:
+        plainly = {"ServerSideEncryption": "AES256"} if for_aws and self._access.is_aws else {}
         with _sentences("write", url):
-            self._client.upload_file(str(path), url.bucket, url.key, ExtraArgs={"ContentType": content_type})
+            self._client.upload_file(str(path), url.bucket, url.key, ExtraArgs={"ContentType": content_type, **plainly})
             reply = self._client.head_object(Bucket=url.bucket, Key=url.key)
         return str(reply["ETag"]).strip('"')
 

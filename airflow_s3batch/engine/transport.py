@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
@@ -52,7 +52,19 @@ class Answer(NamedTuple):
 class _Handle:
     """A pooled curl handle, set up for one kind of request."""
 
-    __slots__ = ("body", "chunks", "curl", "filled", "header_lines", "kind", "pool", "started", "tag")
+    __slots__ = (
+        "body",
+        "chunks",
+        "curl",
+        "filled",
+        "has_sink",
+        "header_lines",
+        "kind",
+        "pool",
+        "started",
+        "tag",
+        "timeout_s",
+    )
 
     def __init__(self, kind: Kind, pool: list[_Handle]) -> None:
         """*pool* is where the handle waits when it is idle."""
@@ -65,6 +77,24 @@ class _Handle:
         self.body: bytes | None = None
         self.tag: Any = None
         self.started = 0.0
+        self.timeout_s = 0.0
+        self.has_sink = False
+
+    def send_body_to(self, sink: Callable[[bytes], None] | None) -> None:
+        """Have *sink* take what comes of the body of a 2xx answer; ``None`` keeps all of it."""
+        chunks, header_lines = self.chunks, self.header_lines
+        takes: Callable[[bytes], None] | None = None
+
+        def write(chunk: bytes) -> None:
+            nonlocal takes
+            if takes is None:
+                takes = sink if sink is not None and _is_2xx(header_lines) else chunks.append
+            takes(chunk)
+
+        self.has_sink = sink is not None
+        if self.has_sink:  # the status line is among the headers; libcurl can't be asked while it calls
+            self.curl.setopt(pycurl.HEADERFUNCTION, header_lines.append)
+        self.curl.setopt(pycurl.WRITEFUNCTION, write if self.has_sink else chunks.append)
 
     @property
     def was_resent(self) -> bool:
@@ -89,6 +119,7 @@ class Transport:
         self._access = access
         self._request_timeout_s = request_timeout_s
         self._connect_timeout_s = connect_timeout_s
+        self._soonest_s = min(connect_timeout_s, request_timeout_s)
         self._clock = time.monotonic
         self._ca = _ca_bundle(access)
         self._idle: dict[Kind, list[_Handle]] = {}
@@ -118,12 +149,28 @@ class Transport:
         """Return the number of requests in flight."""
         return len(self._busy)
 
+    def wake_on(self, descriptor: int) -> None:
+        """Have `poll` return, too, as long as *descriptor* can be read."""
+        self._drive.wake_on(descriptor)
+
     def tags(self) -> list[Any]:
         """Return the tags of the requests in flight."""
         return [handle.tag for handle in self._busy.values()]
 
-    def start(self, tag: Any, kind: Kind, filled: tuple[str, list[str], bytes]) -> None:
-        """Send one request of *kind*, *filled* from its template; its `Answer` carries *tag*."""
+    def start(
+        self,
+        tag: Any,
+        kind: Kind,
+        filled: tuple[str, list[str], bytes],
+        *,
+        sink: Callable[[bytes], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        """
+        Send one request of *kind*, *filled* from its template; its `Answer` carries *tag*.
+
+        *sink* takes the body of a 2xx answer, in chunks; *timeout_s* is for a request that has a limit of its own.
+        """
         pool = self._idle.get(kind)
         if pool is None:
             pool = self._idle[kind] = []
@@ -132,6 +179,10 @@ class Transport:
         handle.tag = tag
         handle.filled = filled
         handle.started = self._clock()
+        handle.timeout_s = self._request_timeout_s if timeout_s is None else timeout_s
+        self._soonest_s = min(self._soonest_s, handle.timeout_s)
+        if sink is not None or handle.has_sink:
+            handle.send_body_to(sink)
         url, headers, body = filled
         curl.setopt(pycurl.URL, url)
         curl.setopt(pycurl.HTTPHEADER, headers)
@@ -168,14 +219,13 @@ class Transport:
         that one is late.
         """
         now = self._clock()
-        soonest_s = min(self._connect_timeout_s, self._request_timeout_s)
         late = []
         for curl, handle in self._busy.items():  # oldest first
             age_s = now - handle.started
-            if age_s < soonest_s:
+            if age_s < self._soonest_s:
                 break
-            if age_s >= self._request_timeout_s:
-                late.append((curl, f"no answer within {self._request_timeout_s:g} s"))
+            if age_s >= handle.timeout_s:
+                late.append((curl, f"no answer within {handle.timeout_s:g} s"))
             elif age_s >= self._connect_timeout_s and not curl.getinfo(pycurl.PRETRANSFER_TIME):
                 late.append((curl, f"no connection within {self._connect_timeout_s:g} s"))
         for curl, message in late:
@@ -206,9 +256,10 @@ class Transport:
         curl = handle.curl
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.PATH_AS_IS, 1)
+        curl.setopt(pycurl.TCP_KEEPALIVE, 1)  # a Lambda function may be silent for longer than gateways bear
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.USERAGENT, f"airflow-s3batch/{__version__}")
-        curl.setopt(pycurl.WRITEFUNCTION, handle.chunks.append)
+        handle.send_body_to(None)
         if kind.wants_headers:
             curl.setopt(pycurl.HEADERFUNCTION, handle.header_lines.append)
         curl.setopt(pycurl.PROXY, self._proxy(kind.origin))
@@ -250,6 +301,12 @@ class Transport:
         configured = _setting(self._access, "proxies")
         proxies = configured if configured is not None else get_environ_proxies(origin)
         return str(proxies.get(origin.partition(":")[0]) or "")
+
+
+def _is_2xx(lines: list[bytes]) -> bool:
+    """Return whether the last status line says so."""
+    status = next((line for line in reversed(lines) if line.startswith(b"HTTP/")), b"")
+    return status.partition(b" ")[2].startswith(b"2")
 
 
 def _is_whole(lines: list[bytes]) -> bool:

@@ -7,14 +7,18 @@ try:
         AirflowException,
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralTimeout,
     )
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import (  # type: ignore[attr-defined,no-redef]
         AirflowException,
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralTimeout,
     )
 
 try:
@@ -22,4 +26,12 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.configuration import conf
 
-__all__ = ["AirflowException", "AirflowFailException", "AirflowNotFoundException", "AirflowSkipException", "conf"]
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "TaskDeferralTimeout",
+    "conf",
+]

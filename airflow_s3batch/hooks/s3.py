@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.engine.access import S3Access
     from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.hooks.s3_batch import S3BatchHook
 
 DEFAULT_CONN_ID = "aws_default"
+OTHER_SERVICES = ("lambda", "s3control")
+"""Services besides S3 that a job sends requests to."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,35 @@ class StoreSettings:
             AccessError: there is no such connection.
         """
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+        return AwsBaseHook(**self.hook_arguments(), client_type=client_type)
+
+    def batch_hook(self, account_id: str | None = None) -> S3BatchHook:
+        """
+        Return the hook for AWS S3 Batch Operations; nothing is sent yet.
+
+        Raises:
+            AccessError: there is no such connection.
+        """
+        from airflow_s3batch.hooks.s3_batch import S3BatchHook
+
+        return S3BatchHook(**self.hook_arguments(), account_id=account_id)
+
+    def hook_arguments(self) -> dict[str, Any]:
+        """
+        Return what Airflow's AWS hooks take.
+
+        Raises:
+            AccessError: there is no such connection.
+        """
+        return {
+            "aws_conn_id": self._existing_connection(),
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "config": dict(self.botocore_config) if self.botocore_config else None,
+        }
+
+    def _existing_connection(self) -> str | None:
         from airflow.sdk import BaseHook
 
         conn_id = self.aws_conn_id
@@ -62,13 +94,7 @@ class StoreSettings:
                     ) from None
                 conn_id = None
                 log.info("There is no connection %r; boto3 looks for credentials.", DEFAULT_CONN_ID)
-        return AwsBaseHook(
-            aws_conn_id=conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=dict(self.botocore_config) if self.botocore_config else None,
-            client_type=client_type,
-        )
+        return conn_id
 
     def access(self) -> S3Access:
         """
@@ -78,19 +104,18 @@ class StoreSettings:
             AccessError: the connection does not exist or can't be used.
             InfrastructureError: STS can't be reached.
         """
-        from airflow_s3batch.engine.access import S3Access
+        return access_of(self.hook())
 
-        hook = self.hook()
-        try:
-            return S3Access(
-                session=hook.get_session(region_name=hook.region_name),
-                endpoint_url=hook.conn_config.get_service_endpoint_url("s3"),
-                region_name=hook.region_name,
-                verify=hook.verify,
-                config=hook.config,
-            )
-        except Exception as error:
-            raise _connection_error(self.aws_conn_id, error) from error
+    def access_with_source(self, source_aws_conn_id: str | None) -> S3Access:
+        """
+        Return how to reach the store, and through which connection the sources of copies are read, if another one.
+
+        Raises:
+            AccessError: a connection does not exist or can't be used.
+            InfrastructureError: STS can't be reached.
+        """
+        access, source = self.access(), self.with_connection(source_aws_conn_id)
+        return access if source == self else replace(access, source=source.access())
 
     def storage(self) -> Storage:
         """Return the store as a place for files."""
@@ -103,6 +128,29 @@ class StoreSettings:
         return replace(self, aws_conn_id=aws_conn_id, region_name=None, verify=None, botocore_config=None)
 
 
+def access_of(hook: AwsBaseHook) -> S3Access:
+    """
+    Return how to reach the store of *hook*'s connection; blocks on Airflow's API.
+
+    Raises:
+        AccessError: the connection can't be used.
+        InfrastructureError: STS can't be reached.
+    """
+    from airflow_s3batch.engine.access import S3Access
+
+    try:
+        return S3Access(
+            session=hook.get_session(region_name=hook.region_name),
+            endpoint_url=hook.conn_config.get_service_endpoint_url("s3"),
+            region_name=hook.region_name,
+            verify=hook.verify,
+            config=hook.config,
+            endpoints=_endpoints(hook),
+        )
+    except Exception as error:
+        raise connection_error(hook.aws_conn_id, error) from error
+
+
 def storage_on(access: S3Access) -> Storage:
     """Return the store behind *access* as a place for files."""
     from airflow_s3batch.engine.storage import S3Storage
@@ -110,7 +158,14 @@ def storage_on(access: S3Access) -> Storage:
     return S3Storage(access)
 
 
-def _connection_error(conn_id: str | None, error: Exception) -> S3BatchError:
+def _endpoints(hook: AwsBaseHook) -> tuple[tuple[str, str], ...]:
+    """Return where the connection sends other services' requests, as Airflow's own hooks for them would."""
+    urls = ((name, hook.conn_config.get_service_endpoint_url(name)) for name in OTHER_SERVICES)
+    return tuple((name, url) for name, url in urls if url)
+
+
+def connection_error(conn_id: str | None, error: Exception) -> S3BatchError:
+    """Return what is to be told of *error*, which using connection *conn_id* has raised."""
     import botocore.exceptions
 
     what = f"connection {conn_id!r}" if conn_id else "boto3's default configuration"

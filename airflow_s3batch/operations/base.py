@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from airflow_s3batch.core.errors import ArgumentError, ManifestError
+from airflow_s3batch.core.errors import ArgumentError, CapabilityError, ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.fields import Column, columns_in, plain, rendered, resolved, strings_in
@@ -38,17 +38,34 @@ class Operation(ABC):
 
     Class attributes:
         name: snake case of the class name, as logs and reports show it.
+        requests: what may be sent for an object, as botocore names it, the usual first; not what only tries a store.
         replay: what may be done again after a crash.
         destroys: whether object data is lost by it for good.
         batch_size: objects that one request can hold; above 1, `batch_steps` is used.
         invalid_code: ErrorCode of objects whose column values the operation can't take.
+        managed_name: member of CreateJob's ``Operation``, e.g. ``S3PutObjectTagging``; empty where AWS has none.
+        runs_on_workers: whether the worker engine can do it; what it can't, AWS does itself.
+        is_probed: whether it is tried on a scratch object where the store is not AWS; the user's own code never is, nor
+            what only reads.
+        most_at_once: objects under way at the same time in one task; 0 leaves it to the policy.
+        ends_sequence: why no other operation may follow in `InOrder`, a clause; empty where one may.
+        goes_with_object: all that it does is on the object itself, and gone when the object is.
+        denied_for: what else than a missing permission is answered with AccessDenied, a clause; empty if nothing.
     """
 
     name: ClassVar[str]
+    requests: ClassVar[tuple[str, ...]] = ()
     replay: ClassVar[Replay]
     destroys: ClassVar[bool] = False
     batch_size: ClassVar[int] = 1
     invalid_code: ClassVar[str] = "InvalidArgument"
+    managed_name: ClassVar[str] = ""
+    runs_on_workers: ClassVar[bool] = True
+    is_probed: ClassVar[bool] = True
+    most_at_once: ClassVar[int] = 0
+    ends_sequence: ClassVar[str] = ""
+    goes_with_object: ClassVar[bool] = False
+    denied_for: ClassVar[str] = ""
     _MOST_VARIANTS: ClassVar[int] = 5_000
 
     def __post_init__(self) -> None:
@@ -142,6 +159,16 @@ class Operation(ABC):
         """Return the declaration as JSON-ready values: for the job's files, the fingerprint and Airflow's UI."""
         return {"operation": type(self).__name__, **{name: plain(value) for name, value in self._fields().items()}}
 
+    def completed(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *document*, which `to_json` wrote, with the fields that the operation has got since then."""
+        defaults: dict[str, Any] = {}
+        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+            if f.init and f.default is not dataclasses.MISSING:
+                defaults[f.name] = plain(f.default)
+            elif f.init and f.default_factory is not dataclasses.MISSING:
+                defaults[f.name] = plain(f.default_factory())
+        return {**defaults, **document} if document.get("operation") == type(self).__name__ else dict(document)
+
     def serialize(self) -> dict[str, Any]:
         """Serve Airflow, which calls this to show a template field and to version the Dag."""
         return self.to_json()
@@ -149,11 +176,68 @@ class Operation(ABC):
     def _fields(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}  # type: ignore[arg-type]
 
+    # -- AWS's own service ---------------------------------------------------------------------
+
+    def managed_problems(self) -> list[str]:
+        """Return why AWS S3 Batch Operations can't run the operation as it is, a clause each with the way out."""
+        if not self.managed_name:
+            return [f"AWS S3 Batch Operations has no {type(self).__name__}; use engine='worker'"]
+        if names := sorted(self.columns()):
+            told = ", ".join(f"Column({name!r})" for name in names)
+            return [f"{told}: AWS S3 Batch Operations takes the same values for all objects; use engine='worker'"]
+        return []
+
+    def managed_form(self) -> dict[str, Any]:
+        """
+        Return the value of `managed_name` in CreateJob's ``Operation``; `managed_problems` has found nothing.
+
+        Source:
+            https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_JobOperation.html
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def from_managed_form(cls, form: Mapping[str, Any]) -> Self:
+        """
+        Return the operation that `managed_form` wrote as *form*.
+
+        Raises:
+            ArgumentError: the worker engine can't do what *form* asks for.
+        """
+        raise NotImplementedError
+
+    def create_job_operation(self) -> dict[str, Any]:
+        """Return CreateJob's ``Operation``."""
+        return {self.managed_name: self.managed_form()}
+
     # -- what the engine asks -----------------------------------------------------------------
+
+    def machine_problems(self) -> list[str]:
+        """Return why this machine can't run the operation, a clause each: a library or a module is not there."""
+        return []
+
+    def check_machine(self) -> None:
+        """
+        Check that this machine can run the operation; done before the first object, and not when a Dag is parsed.
+
+        Raises:
+            CapabilityError: lists what is missing; no object was touched.
+        """
+        if found := self.machine_problems():
+            raise CapabilityError(f"{self.name} can't be run here: {'; '.join(found)}. No object was touched")
 
     @abstractmethod
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:
         """Yield the requests for one object; return its outcome."""
+
+    def was_done(self, obj: S3Object, context: RunContext) -> Steps[bool]:  # noqa: ARG002 - for those that can look
+        """
+        Return whether the operation was done to *obj*, which is gone; ``False`` if that can't be told.
+
+        `InOrder` asks on a replay, when a later step of an attempt that died may have deleted the object.
+        """
+        yield from ()
+        return self.goes_with_object
 
     def is_batchable(self, obj: S3Object, context: RunContext) -> bool:  # noqa: ARG002 - for those that batch
         """Return whether *obj* may share a request with others; only asked where `batch_size` is above 1."""
@@ -169,6 +253,14 @@ class Operation(ABC):
 
     def bucket_problems(self, facts: BucketFacts) -> list[str]:  # noqa: ARG002 - most operations work on any bucket
         """Return why the operation can't work on a bucket that is set up like this, a clause each."""
+        return []
+
+    def object_problems(self, obj: S3Object, facts: BucketFacts) -> list[str]:  # noqa: ARG002 - for those that have any
+        """
+        Return why the operation can't be done to *obj*, of a bucket that is set up like this, a clause each.
+
+        Asked of the manifest's first row before anything is touched; other rows are the steps' business.
+        """
         return []
 
     @abstractmethod
@@ -191,3 +283,20 @@ class Operation(ABC):
     @abstractmethod
     def iam_actions(self) -> set[str]:
         """Return the IAM actions that the worker engine needs on the objects, e.g. ``{"s3:PutObjectTagging"}``."""
+
+    def managed_iam_actions(self) -> set[str]:
+        """
+        Return the actions that the role of AWS's own service needs.
+
+        Source:
+            https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
+        """
+        return self.iam_actions()
+
+    def iam_places(self, *, is_managed: bool = False) -> dict[str, set[str]]:
+        """Return the actions by what they are needed on: ``objects``, their ``target``, ``keys`` or ``functions``."""
+        found: dict[str, set[str]] = {}
+        names = {"s3": "objects", "kms": "keys", "lambda": "functions"}
+        for action in self.managed_iam_actions() if is_managed else self.iam_actions():
+            found.setdefault(names[action.partition(":")[0]], set()).add(action)
+        return found

@@ -22,13 +22,21 @@ from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.verdicts import Verdict, verdict_for
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.delete_xml import DELETED, delete_results, delete_xml, fits_xml
+from airflow_s3batch.operations.fields import Column
 from airflow_s3batch.operations.probing import HEAD, SCRATCH_BODY, expect_gone, expect_intact, expect_success, refuse
-from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.requests import BucketFacts, Call, Request, Response, RunContext, Steps
 from airflow_s3batch.operations.sameness import changed_message
 
 _HONOURED = "honoured"
 _IGNORED = "ignored"
 _MOST_TRIES = 5
+MFA_REQUIRED = "MfaRequired"
+"""ErrorCode of versions in a bucket that deletes them only along with a code of its owner's MFA device."""
+
+MFA_PROBLEM = (
+    "its MFA Delete is enabled, so S3 deletes versions only with a code of its owner's device, a new one each time; "
+    "suspend MFA Delete for the job, or leave version ids out to add delete markers"
+)
 _LEEWAY_S = 2.0  # both times are rounded to seconds
 _WRONG_ETAG = "00000000000000000000000000000000"
 _CONDITION_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "Conflict"})
@@ -45,37 +53,48 @@ class DeleteObject(Operation):
     manifest has none): an object that changed is reported as ``PreconditionFailed`` and stays. Bodies are told apart
     by ETag: one that was written again with the same bytes is the same object.
 
+    A version that is a delete marker is deleted like any other, which brings the version below it back. Where a bucket
+    has MFA Delete enabled, versions can't be deleted by a job (each request would need a code of its own); deletes
+    without a version id, which only add a marker, can.
+
     Args:
-        bypass_governance_retention: delete versions under GOVERNANCE retention (needs the permission of that name).
+        bypass_governance_retention: delete versions under GOVERNANCE retention (needs the permission of that name);
+            or a `Column`. A version under COMPLIANCE retention or legal hold fails with ``AccessDenied``.
         allow_unconditional: delete whatever is current, changed or not; needed where the store ignores conditions.
     """
 
-    bypass_governance_retention: bool = False
+    bypass_governance_retention: bool | Column = False
     allow_unconditional: bool = False
     _single: Call = field(init=False, repr=False, compare=False)
     _bulk: Call = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "delete_object"
+    requests: ClassVar[tuple[str, ...]] = ("DeleteObjects", "DeleteObject", "HeadObject")
     replay: ClassVar[Replay] = Replay.CHECK
     destroys: ClassVar[bool] = True
+    ends_sequence: ClassVar[str] = "it deletes the object"
     batch_size: ClassVar[int] = 1_000
 
     def __post_init__(self) -> None:
         """Make the calls that all objects share."""
         super().__post_init__()
-        params: dict[str, Any] = {"BypassGovernanceRetention": True} if self.bypass_governance_retention else {}
+        params: dict[str, Any] = {"BypassGovernanceRetention": True} if self.bypass_governance_retention is True else {}
         object.__setattr__(self, "_single", Call("DeleteObject", params))
         object.__setattr__(self, "_bulk", Call("DeleteObjects", {**params, "Delete": {"Objects": [{"Key": "-"}]}}))
 
     def problems(self) -> list[str]:  # noqa: D102
-        return [
-            f"{name}={getattr(self, name)!r}: expected True or False"
-            for name in ("bypass_governance_retention", "allow_unconditional")
-            if not isinstance(getattr(self, name), bool)
-        ]
+        found: list[str] = []
+        if not isinstance(self.bypass_governance_retention, (bool, Column, type(None))):
+            found.append(f"bypass_governance_retention={self.bypass_governance_retention!r}: expected True or False")
+        if not isinstance(self.allow_unconditional, bool):
+            found.append(f"allow_unconditional={self.allow_unconditional!r}: expected True or False")
+        return found
+
+    def object_problems(self, obj: S3Object, facts: BucketFacts) -> list[str]:  # noqa: D102
+        return [MFA_PROBLEM] if obj.version_id and facts.mfa_delete == "Enabled" else []
 
     def is_batchable(self, obj: S3Object, context: RunContext) -> bool:  # noqa: D102
-        if not fits_xml(obj.key):
+        if not fits_xml(obj.key) or self.columns() or self._needs_mfa(obj, context):
             return False
         if obj.version_id is not None:
             return obj.version_id != "null"
@@ -83,12 +102,23 @@ class DeleteObject(Operation):
             return True
         return obj.e_tag is not None and context.capabilities.findings.get("bulk_conditions", _HONOURED) == _HONOURED
 
+    def _needs_mfa(self, obj: S3Object, context: RunContext) -> bool:
+        return bool(obj.version_id) and context.capabilities.bucket(obj.bucket).mfa_delete == "Enabled"
+
+    def _refusal(self, obj: S3Object, context: RunContext) -> Outcome | None:
+        if self._needs_mfa(obj, context):
+            return Outcome(403, MFA_REQUIRED, MFA_PROBLEM)
+        is_ignored = context.capabilities.findings.get("single_conditions") == _IGNORED
+        if is_ignored and obj.version_id is None and not self.allow_unconditional:
+            return Outcome(400, "InvalidRequest", "the store ignores If-Match on deletes; see allow_unconditional")
+        return None
+
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: D102
+        if (refused := self._refusal(obj, context)) is not None:
+            return refused
         if self.allow_unconditional or (obj.version_id and obj.version_id != "null"):
             response = yield Request(self._single, obj.bucket, obj.key, obj.version_id)
             return _judged(response, context)
-        if obj.version_id is None and context.capabilities.findings.get("single_conditions") == _IGNORED:
-            return Outcome(400, "InvalidRequest", "the store ignores If-Match on deletes; see allow_unconditional")
         if obj.version_id == "null":
             return (yield from self._null_steps(obj, context))
         e_tag = obj.e_tag
@@ -125,6 +155,10 @@ class DeleteObject(Operation):
             return seen
         response = yield Request(self._single, obj.bucket, obj.key, "null")
         return _judged(response, context)
+
+    def was_done(self, obj: S3Object, context: RunContext) -> Steps[bool]:  # noqa: ARG002, D102
+        head = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
+        return head.status == 404
 
     def batch_steps(self, objects: Sequence[S3Object], context: RunContext) -> Steps[list[Outcome]]:  # noqa: D102
         outcomes: list[Outcome | None] = [None] * len(objects)

@@ -92,6 +92,15 @@ def choice_problems(allowed: Collection[str], **values: Any) -> list[str]:
     ]
 
 
+def is_day_count(value: Any, most: int = 2**31 - 1) -> bool:
+    """Return whether *value* is a number of days from 1 to *most* or its text; ``None`` and columns are fine."""
+    if value is None or isinstance(value, Column):
+        return True
+    if isinstance(value, str):
+        return value.isascii() and value.isdigit() and len(value) <= len(str(most)) and 1 <= int(value) <= most
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
 def plain(value: Any) -> Any:
     """Return *value* as JSON has it; the same in every process."""
     if isinstance(value, Column):

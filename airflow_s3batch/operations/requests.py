@@ -4,26 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 
 
 class Call:
     """
-    The part of a request that many objects share: an S3 API and its parameters as botocore names them.
+    The part of a request that many objects share: an API and its parameters as botocore names them.
 
     Bucket, key, version and copy source come from each `Request`. The engine serializes a call once per bucket, so
     an operation keeps its calls rather than making one per object. Calls are compared by identity.
+
+    Args:
+        api: as in botocore's model of *service*.
+        wants_headers: the operation reads response headers.
+        is_filled: the body comes with each `Request`; what *params* say of it only has to be valid.
+        service: ``s3``, or ``lambda``, whose requests have neither bucket nor key.
+        from_source: sent with the connection of the copy's source, if that is another one.
+        timeout_s: instead of the policy's limit for one request.
     """
 
-    __slots__ = ("api", "params", "wants_headers")
+    __slots__ = ("api", "from_source", "is_filled", "params", "service", "timeout_s", "wants_headers")
 
-    def __init__(self, api: str, params: Mapping[str, Any] | None = None, *, wants_headers: bool = False) -> None:
-        """*api* is named as in botocore's S3 model; *wants_headers*: the operation reads response headers."""
+    _FILLED = frozenset({"DeleteObjects", "PutObject", "CompleteMultipartUpload", "Invoke"})
+
+    def __init__(
+        self,
+        api: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        wants_headers: bool = False,
+        is_filled: bool = False,
+        service: Literal["s3", "lambda"] = "s3",
+        from_source: bool = False,
+        timeout_s: float | None = None,
+    ) -> None:
         self.api = api
         self.params = dict(params or {})
         self.wants_headers = wants_headers
+        self.is_filled = is_filled or api in self._FILLED
+        self.service = service
+        self.from_source = from_source
+        self.timeout_s = timeout_s
 
     def __repr__(self) -> str:
         return f"Call({self.api!r}, {self.params!r})"
@@ -31,13 +54,16 @@ class Call:
 
 class Request(NamedTuple):
     """
-    One S3 request.
+    One request.
 
     Attributes:
         key: raw; empty for requests on a bucket (``DeleteObjects``).
         headers: what differs per object, as ``(lower-case name, wire value)``, e.g. the copy source.
         body: replaces the call's body (``DeleteObjects``, scratch objects).
         delay_s: wait so long before sending.
+        query: query parameters that differ per object, raw, e.g. ``(("partNumber", "3"),)``; they replace the call's.
+        sink: called at each try; what it returns takes the chunks of a 2xx answer's body as they come, and the
+            response then has none.
     """
 
     call: Call
@@ -47,11 +73,30 @@ class Request(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     delay_s: float = 0.0
+    query: tuple[tuple[str, str], ...] = ()
+    sink: Callable[[], Callable[[bytes], None]] | None = None
+
+
+class Errand(NamedTuple):
+    """
+    Work of an operation's own that is no request: *function* is called with *args* beside the loop.
+
+    Attributes:
+        in_processes: in a process of its own rather than on a thread; function, arguments and result are pickled.
+        workers: how many errands of the job run at the same time in one task.
+        timeout_s: from when the function is called; then a process is killed, a thread goes on and is not listened to.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    in_processes: bool = False
+    workers: int = 8
+    timeout_s: float | None = None
 
 
 class Response(NamedTuple):
     """
-    The final answer to a request.
+    The final answer to a request, or to an errand.
 
     Attributes:
         status: HTTP status; 0 if there was no answer.
@@ -59,6 +104,7 @@ class Response(NamedTuple):
         error_code: S3's error code or the transport's name for the failure; empty if the request succeeded.
         message: the error's text in one line.
         is_retried: an earlier try of this request got no answer or an error, and may have been executed all the same.
+        value: what an errand's function returned.
     """
 
     status: int
@@ -67,6 +113,7 @@ class Response(NamedTuple):
     error_code: str = ""
     message: str = ""
     is_retried: bool = False
+    value: Any = None
 
     @property
     def is_success(self) -> bool:
@@ -79,7 +126,7 @@ class Response(NamedTuple):
 
 
 T = TypeVar("T")
-Steps = Generator[Request, Response, T]
+Steps = Generator[Request | Errand, Response, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +137,14 @@ class BucketFacts:
     Attributes:
         versioning: ``Enabled``, ``Suspended``, ``Off`` or unknown.
         ownership: ``BucketOwnerEnforced`` (no ACLs), ``BucketOwnerPreferred``, ``ObjectWriter`` or unknown.
+        mfa_delete: ``Enabled``, ``Disabled`` or unknown.
+        object_lock: ``Enabled``, ``Off`` or unknown.
     """
 
     versioning: str = ""
     ownership: str = ""
+    mfa_delete: str = ""
+    object_lock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +175,10 @@ class RunContext:
     Attributes:
         is_replay: an earlier attempt may have worked on the object; its outcome was lost, or was a failure.
         elapsed_s: returns the seconds since the first attempt began; 0 unless it is a replay.
+        job_id: the same in every attempt at the job.
     """
 
     capabilities: Capabilities = field(default_factory=Capabilities)
     is_replay: bool = False
     elapsed_s: Callable[[], float] = float
+    job_id: str = ""

@@ -29,12 +29,12 @@ def is_copy_of(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
     if _metadata(before) != _metadata(after):
         return False
     e_tags = [headers.get("etag", "").strip('"') for headers in (before, after)]
-    if all(_is_md5(e_tag, headers) for e_tag, headers in zip(e_tags, (before, after), strict=True)):
+    if all(is_md5(e_tag, headers) for e_tag, headers in zip(e_tags, (before, after), strict=True)):
         return e_tags[0] == e_tags[1]
     return all(before.get(name) == after.get(name) for name in _KEPT_BY_COPIES)
 
 
-def _is_md5(e_tag: str, headers: Mapping[str, str]) -> bool:
+def is_md5(e_tag: str, headers: Mapping[str, str]) -> bool:
     """Return whether *e_tag* is the MD5 of the body: no multipart upload, KMS or customer's key."""
     is_under_key = headers.get(_SSE, "AES256") != "AES256" or f"{_SSE}-customer-algorithm" in headers
     return len(e_tag) == 32 and "-" not in e_tag and not is_under_key

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from xml.etree import ElementTree
 
+from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.base import Operation, Replay
@@ -61,7 +62,10 @@ class PutObjectTagging(Operation):
     _call: Call = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "put_object_tagging"
+    requests: ClassVar[tuple[str, ...]] = ("PutObjectTagging",)
     replay: ClassVar[Replay] = Replay.SAFE
+    managed_name: ClassVar[str] = "S3PutObjectTagging"
+    goes_with_object: ClassVar[bool] = True
     invalid_code: ClassVar[str] = "InvalidTag"
 
     def __post_init__(self) -> None:
@@ -74,6 +78,17 @@ class PutObjectTagging(Operation):
         if not isinstance(self.tags, Mapping) or not self.tags:
             return [f"tags={self.tags!r}: expected at least one tag; DeleteObjectTagging() removes all"]
         return tag_problems(self.tags)
+
+    def managed_form(self) -> dict[str, Any]:  # noqa: D102
+        return {"TagSet": [{"Key": key, "Value": value} for key, value in self.tags.items()]}
+
+    @classmethod
+    def from_managed_form(cls, form: Mapping[str, Any]) -> Self:  # noqa: D102
+        tag_set = form.get("TagSet", [])
+        tags = {tag["Key"]: tag["Value"] for tag in tag_set}
+        if len(tags) < len(tag_set):
+            raise ArgumentError("PutObjectTagging: TagSet names a key twice; keys of an object's tags are unique")
+        return cls(tags)
 
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: ARG002, D102
         response = yield Request(self._call, obj.bucket, obj.key, obj.version_id)
@@ -97,11 +112,21 @@ class DeleteObjectTagging(Operation):
     """Remove all tags of each object, like S3 Batch Operations' ``S3DeleteObjectTagging``."""
 
     name: ClassVar[str] = "delete_object_tagging"
+    requests: ClassVar[tuple[str, ...]] = ("DeleteObjectTagging",)
     replay: ClassVar[Replay] = Replay.SAFE
+    managed_name: ClassVar[str] = "S3DeleteObjectTagging"
+    goes_with_object: ClassVar[bool] = True
     _call: ClassVar[Call] = Call("DeleteObjectTagging")
 
     def problems(self) -> list[str]:  # noqa: D102
         return []
+
+    def managed_form(self) -> dict[str, Any]:  # noqa: D102
+        return {}
+
+    @classmethod
+    def from_managed_form(cls, form: Mapping[str, Any]) -> Self:  # noqa: ARG003, D102
+        return cls()
 
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: ARG002, D102
         response = yield Request(self._call, obj.bucket, obj.key, obj.version_id)

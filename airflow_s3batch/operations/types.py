@@ -24,7 +24,24 @@ StorageClass = Literal[
     "GLACIER_IR",
 ]
 
-Encryption = Literal["SSE-S3", "SSE-KMS"]
+Encryption = Literal["SSE-S3", "SSE-KMS", "DSSE-KMS"]
+
+ChecksumAlgorithm = Literal[
+    "CRC32",
+    "CRC32C",
+    "CRC64NVME",
+    "MD5",
+    "SHA1",
+    "SHA256",
+    "SHA512",
+    "XXHASH64",
+    "XXHASH3",
+    "XXHASH128",
+]
+
+LockMode = Literal["COMPLIANCE", "GOVERNANCE"]
+
+OnOff = Literal["OFF", "ON"]
 
 MOST_COPY_BYTES = 5 * 1024**3
 """CopyObject's limit. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""

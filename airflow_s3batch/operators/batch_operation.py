@@ -13,7 +13,9 @@ from airflow_s3batch.hooks.arguments import raise_for
 from airflow_s3batch.hooks.policies import policy_problems
 from airflow_s3batch.hooks.s3 import storage_on
 from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operations.declared import declared, worker_problems
 from airflow_s3batch.operators.base import S3BatchOperator
+from airflow_s3batch.operators.mapped import with_defaults
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,7 +36,7 @@ class BatchOperationOperator(S3BatchOperator):
     of the store or the network is retried. Returns the shard's counts.
 
     Args:
-        operation: what to do to each object; its text fields are templates.
+        operation: what to do to each object, or a list of operations to do in order; text fields are templates.
         shard: one shard's dict; comes through ``expand``.
         tolerate: error codes that are reported but don't count as failures.
         failure_threshold: stop early once this share of the objects failed, from 1,000 objects on: the shard's own, or
@@ -51,10 +53,18 @@ class BatchOperationOperator(S3BatchOperator):
         resume: ``False`` starts over with every object, beside what earlier attempts have left.
         job_aws_conn_id: connection for the job's files, if the objects' store is another one. Unless that is AWS, the
             operation is first tried on a scratch object below ``.s3batch-scratch/`` in the objects' bucket.
+        source_aws_conn_id: connection that reads the copy's source, if another one; *aws_conn_id* then is that of the
+            target.
         kwargs: see `S3BatchOperator`; ``retries`` is 3 unless given here or in ``default_args``.
     """
 
-    template_fields: Sequence[str] = ("operation", "shard", "job_aws_conn_id", *S3BatchOperator.template_fields)
+    template_fields: Sequence[str] = (
+        "operation",
+        "shard",
+        "job_aws_conn_id",
+        "source_aws_conn_id",
+        *S3BatchOperator.template_fields,
+    )
     template_fields_renderers = {"operation": "json", "shard": "json"}  # noqa: RUF012 - as Airflow declares it
     _stop: threading.Event | None = None
     _is_killed = False
@@ -62,7 +72,7 @@ class BatchOperationOperator(S3BatchOperator):
     def __init__(
         self,
         *,
-        operation: Operation,
+        operation: Operation | Sequence[Operation],
         shard: Mapping[str, Any],
         tolerate: Collection[str] = tuple(sorted(VANISHED)),
         failure_threshold: float = 0.5,
@@ -75,6 +85,7 @@ class BatchOperationOperator(S3BatchOperator):
         replay_unsafe: bool = False,
         resume: bool = True,
         job_aws_conn_id: str | None = None,
+        source_aws_conn_id: str | None = None,
         retries: int | None = RETRIES,
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
         **kwargs: Any,
@@ -93,7 +104,9 @@ class BatchOperationOperator(S3BatchOperator):
         self.replay_unsafe = replay_unsafe
         self.resume = resume
         self.job_aws_conn_id = job_aws_conn_id
+        self.source_aws_conn_id = source_aws_conn_id
         raise_for(type(self).__name__, operation_problems(operation, **self._policy_arguments()))
+        self.operation = declared(operation)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -103,23 +116,13 @@ class BatchOperationOperator(S3BatchOperator):
         They are checked here, while the Dag is parsed. Airflow 3.1 knows only its own defaults at this point, not
         those of ``__init__``, so ours are filled in.
         """
-        names = [name for name in _POLICY if name in kwargs]
+        names = [name for name in POLICY if name in kwargs]
         raise_for(cls.__name__, operation_problems(kwargs.get("operation"), **{name: kwargs[name] for name in names}))
+        kwargs["operation"] = declared(kwargs.get("operation"))
         if isinstance(kwargs.get("tolerate"), (set, frozenset)):
             kwargs["tolerate"] = sorted(kwargs["tolerate"])  # a set would be serialized differently by each parse
-        task_defaults = kwargs.get("default_args") or {}
-        partial = super().partial(**kwargs)
-        dag, group = partial.kwargs.get("dag"), partial.kwargs.get("task_group")
-        given = {
-            **kwargs,
-            **(dag.default_args if dag else {}),
-            **((group.default_args or {}) if group else {}),
-            **task_defaults,
-        }
-        for name, default in (("retries", RETRIES), ("map_index_template", MAP_INDEX_TEMPLATE)):
-            if name not in given:
-                partial.kwargs[name] = default
-        return partial
+        defaults = {"retries": RETRIES, "map_index_template": MAP_INDEX_TEMPLATE}
+        return with_defaults(super().partial(**kwargs), kwargs, defaults)
 
     def run(self, context: Context) -> dict[str, Any]:
         """Work on what is left of the shard."""
@@ -136,7 +139,7 @@ class BatchOperationOperator(S3BatchOperator):
     def _run_shard(self, ref: ShardRef, try_number: int, stop: threading.Event) -> Summary:
         from airflow_s3batch.engine.shard import run_shard
 
-        access = self.store.access()
+        access = self.store.access_with_source(self.source_aws_conn_id)
         job_store = self.store.with_connection(self.job_aws_conn_id)
         return run_shard(
             ref,
@@ -159,7 +162,7 @@ class BatchOperationOperator(S3BatchOperator):
             self._stop.set()
 
     def _policy_arguments(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _POLICY}
+        return {name: getattr(self, name) for name in POLICY}
 
     def _policy(self) -> Policy:
         from airflow_s3batch.engine.policy import Policy
@@ -167,7 +170,7 @@ class BatchOperationOperator(S3BatchOperator):
         return Policy(**{**self._policy_arguments(), "tolerate": frozenset(self.tolerate)})
 
 
-_POLICY = (
+POLICY = (
     "tolerate",
     "failure_threshold",
     "keep_going",
@@ -182,10 +185,7 @@ _POLICY = (
 
 def operation_problems(operation: Any, **policy: Any) -> list[str]:
     """Return all that is wrong with an operation argument and with values of the policy."""
-    found = policy_problems(**policy)
-    if not isinstance(operation, Operation):
-        found.append(f"operation={operation!r} is not an operation; pass e.g. PutObjectTagging({{'k': 'v'}})")
-    return found
+    return [*policy_problems(**policy), *worker_problems(operation)]
 
 
 def _shard_ref(shard: Any) -> ShardRef:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.identity import job_id
 from airflow_s3batch.core.manifest import Manifest, ShardRef
 from airflow_s3batch.core.s3url import S3Url
@@ -19,6 +19,9 @@ from airflow_s3batch.operators.base import S3BatchOperator, about
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
+    from airflow_s3batch.engine.storage import Storage
+
+ENGINES = ("worker", "managed")
 MANIFEST_KEY = "manifest"
 """XCom key under which the totals of the manifest are pushed."""
 
@@ -27,8 +30,9 @@ class InventoryToManifestOperator(S3BatchOperator):
     """
     Filter an S3 Inventory with SQL and publish the matching objects as a manifest, cut into shards.
 
-    Returns a list with one small dict per shard, for ``BatchOperationOperator.partial(…).expand(shard=…)``; an empty
-    list if nothing matches. The totals go to XCom under the key ``manifest``: ``job`` (the job's folder), ``rows``,
+    Returns a list with one small dict per shard, for ``BatchOperationOperator.partial(…).expand(shard=…)``; with
+    *engine* ``"managed"`` one per bucket, for ``ManagedBatchJobOperator.partial(…).expand(bucket=…)``; an empty list if
+    nothing matches. The totals go to XCom under the key ``manifest``: ``job`` (the job's folder), ``rows``,
     ``bytes``, ``shards``, ``source``. A later attempt in the same Dag run returns the very same manifest.
 
     Args:
@@ -36,6 +40,7 @@ class InventoryToManifestOperator(S3BatchOperator):
             (``s3://bucket/prefix/source-bucket/config-id``), of which the newest complete delivery is taken.
         where: SQL condition over the inventory's columns. Never empty: say ``TRUE`` to mean every object.
         job_url: folder for all jobs' files; each job makes its own folder in it.
+        engine: who is to work on the objects: ``worker`` (Airflow workers) or ``managed`` (AWS S3 Batch Operations).
         columns: extra columns of the manifest for `Column`: SQL expressions by name.
         include_delete_markers: whether delete markers can be selected.
         as_of: take the newest delivery that is not younger than this (datetime or ISO 8601).
@@ -68,6 +73,7 @@ class InventoryToManifestOperator(S3BatchOperator):
         inventory: str | XComArg,
         where: str,
         job_url: str,
+        engine: str = "worker",
         columns: Mapping[str, str] | None = None,
         include_delete_markers: bool = False,
         as_of: datetime | str | None = None,
@@ -85,6 +91,7 @@ class InventoryToManifestOperator(S3BatchOperator):
         self.inventory = inventory
         self.where = where
         self.job_url = job_url
+        self.engine = engine
         self.columns = {} if columns is None else columns
         self.include_delete_markers = include_delete_markers
         self.as_of = as_of
@@ -96,30 +103,29 @@ class InventoryToManifestOperator(S3BatchOperator):
         self.resume = resume
         self.memory_limit = memory_limit
         self.staging_dir = staging_dir
-        raise_for(
-            type(self).__name__,
-            selection_problems(
-                inventory=inventory,
-                where=where,
-                job_url=job_url,
-                columns=columns,
-                include_delete_markers=include_delete_markers,
-                as_of=as_of,
-                max_age=max_age,
-                min_objects=min_objects,
-                max_objects=max_objects,
-                objects_per_shard=objects_per_shard,
-                max_shards=max_shards,
-            ),
+        problems = selection_problems(
+            inventory=inventory,
+            where=where,
+            job_url=job_url,
+            columns=columns,
+            include_delete_markers=include_delete_markers,
+            as_of=as_of,
+            max_age=max_age,
+            min_objects=min_objects,
+            max_objects=max_objects,
+            objects_per_shard=objects_per_shard,
+            max_shards=max_shards,
         )
+        raise_for(type(self).__name__, [*engine_problems(engine), *problems])
 
     def run(self, context: Context) -> list[dict[str, Any]]:
         """Publish the manifest, or find the one that an earlier attempt published."""
         from airflow_s3batch.inventory.publish import publish_manifest
 
         ti = context["ti"]
+        storage = self.store.storage()
         manifest = publish_manifest(
-            self.store.storage(),
+            storage,
             S3Url.parse(self.job_url, what="job_url"),
             job_id(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index),
             self._selection(),
@@ -131,6 +137,8 @@ class InventoryToManifestOperator(S3BatchOperator):
             log=self.log.info,
         )
         ti.xcom_push(key=MANIFEST_KEY, value=_totals(manifest, str(self.inventory)))
+        if self.engine == "managed":
+            return _buckets(manifest, storage)
         return [ShardRef(str(manifest.job_url), shard.index, shard.rows).to_xcom() for shard in manifest.shards]
 
     def _selection(self) -> Selection:
@@ -144,10 +152,15 @@ class InventoryToManifestOperator(S3BatchOperator):
             min_objects=as_int("min_objects", self.min_objects),
             max_objects=as_int("max_objects", self.max_objects),
             objects_per_shard=self.objects_per_shard,
-            max_shards=min(self.max_shards, conf.getint("core", "max_map_length", fallback=1024)),
+            max_shards=min(self.max_shards, _most_mapped()),
         )
         raise_for(type(self).__name__, selection.problems())
         return selection
+
+
+def engine_problems(engine: Any) -> list[str]:
+    """Return what is wrong with the name of an engine."""
+    return [] if engine in ENGINES else [f"engine={engine!r} is unknown; use 'worker' or 'managed'"]
 
 
 def selection_problems(
@@ -207,6 +220,28 @@ def _type_problems(*, columns: Any, max_age: Any = None, **values: Any) -> list[
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             found.append(f"{name}={value!r} is not a whole number")
     return found
+
+
+def _most_mapped() -> int:
+    return int(conf.getint("core", "max_map_length", fallback=1024))
+
+
+def _buckets(manifest: Manifest, storage: Storage) -> list[dict[str, Any]]:
+    """
+    Return what each mapped task of the managed engine is given: AWS takes one bucket per job.
+
+    Raises:
+        ManifestError: there are more than Airflow maps.
+    """
+    from airflow_s3batch.managed import bucket_refs
+
+    refs = [ref.to_xcom() for ref in bucket_refs(manifest, storage)]
+    if len(refs) > _most_mapped():
+        raise ManifestError(
+            f"{manifest.job_url}: {len(refs):,} jobs of AWS would be needed, one for each bucket, but Airflow maps "
+            f"{_most_mapped():,} ([core] max_map_length); select fewer buckets with where=, or use engine='worker'"
+        )
+    return refs
 
 
 def _totals(manifest: Manifest, source: str) -> dict[str, Any]:

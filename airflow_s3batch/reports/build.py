@@ -10,6 +10,7 @@ from airflow_s3batch.core.errors import JobDamagedError, ManifestError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.reports.aws_jobs import aws_jobs
 from airflow_s3batch.reports.draft import ReportDraft
 from airflow_s3batch.reports.generations import find_run
 from airflow_s3batch.reports.html import report_page
@@ -76,6 +77,7 @@ def build_report(
             **_places(job.report, failed_url),
             **_origin(storage, job, about or {}),
             created=created,
+            aws_jobs=tuple(aws_jobs(storage, run.generations)),
             refused_shards=sum(1 for _ in storage.list(job.operation(task_id).refusals / "")),
         )
         _write_for_people(storage, job.report, summary, links or {})

@@ -13,7 +13,7 @@ from airflow_s3batch.engine.generation import operation_document
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_s3batch.core.layout import OperationLayout
+    from airflow_s3batch.core.layout import GenerationLayout, OperationLayout
     from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.storage import Storage
 
@@ -30,12 +30,14 @@ class OperationRun:
         fingerprint: of the operation; empty likewise.
         policy: what counts as failure, as the operation task declared it at first.
         folders: of each shard that was ever started, by index: the folder of its newest generation.
+        generations: those with this very operation, newest first.
     """
 
     operation: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     policy: Mapping[str, Any] = field(default_factory=dict)
     folders: Mapping[int, S3Url] = field(default_factory=dict)
+    generations: tuple[GenerationLayout, ...] = ()
 
 
 def find_run(storage: Storage, task: OperationLayout) -> OperationRun:
@@ -50,6 +52,7 @@ def find_run(storage: Storage, task: OperationLayout) -> OperationRun:
     """
     current: Mapping[str, Any] = {}
     folders: dict[int, S3Url] = {}
+    generations: list[GenerationLayout] = []
     for number in _numbers(storage, task.url, r"g(\d{4,})")[::-1]:
         generation = task.generation(number)
         shards = _numbers(storage, generation.url, r"shard-(\d{5,})")
@@ -61,10 +64,11 @@ def find_run(storage: Storage, task: OperationLayout) -> OperationRun:
             continue
         current = current or document
         if document["fingerprint"] == current["fingerprint"]:
+            generations.append(generation)
             folders.update({index: generation.shard(index) for index in shards if index not in folders})
     if not current:
         return OperationRun()
-    return OperationRun(current["operation"], current["fingerprint"], current["policy"], folders)
+    return OperationRun(current["operation"], current["fingerprint"], current["policy"], folders, tuple(generations))
 
 
 def _numbers(storage: Storage, folder: S3Url, pattern: str) -> list[int]:

@@ -39,6 +39,8 @@ class JobSummary:
         about: the Dag run that made the report.
         created: ISO time of the report.
         no_manifest: why there is no manifest, so no report either; the job is not green then. Empty for all others.
+        aws_jobs: jobs of AWS S3 Batch Operations that worked on the objects, up to 200: bucket, round, id, ARN, status,
+            reasons. Empty for the worker engine.
         refused_shards: shards whose last attempt was refused since the operation was edited; the job is not green then.
     """
 
@@ -71,6 +73,7 @@ class JobSummary:
     no_manifest: str = ""
     refused_shards: int = 0
     max_requests_per_s: float | None = None
+    aws_jobs: tuple[Mapping[str, str], ...] = ()
 
     @classmethod
     def of_no_manifest(cls, task_id: str, reason: str) -> JobSummary:
@@ -128,8 +131,9 @@ class JobSummary:
     @property
     def name(self) -> str:
         """The operation in snake case, as logs show it; the task's id if it was never started."""
-        operation = str(self.operation.get("operation", ""))
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower() or self.task_id
+        steps = self.operation.get("operations") or [self.operation]
+        names = (str(step.get("operation", "")) for step in steps)
+        return "+".join(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in names) or self.task_id
 
     def sentence(self) -> str:
         """Return what happened, for the person on call: what, how many, the first example, the next step."""

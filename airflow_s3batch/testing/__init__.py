@@ -21,6 +21,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_s3batch.testing.emulator import S3BatchEmulator
     from airflow_s3batch.testing.fault_proxy import FaultProxy
     from airflow_s3batch.testing.fault_requests import (
         ProxiedRequest,
@@ -83,6 +84,7 @@ __all__ = [
     "RequestTimeTooSkewed",
     "ResetAfter",
     "ResetBefore",
+    "S3BatchEmulator",
     "SentTwice",
     "Server",
     "ServerMissingError",
@@ -105,6 +107,7 @@ _HOMES = {
     "FaultProxy": "fault_proxy",
     "Injection": "fault_rules",
     "MemoryStorage": "storage",
+    "S3BatchEmulator": "emulator",
     "write_inventory": "inventories",
     **dict.fromkeys(("Server", "ServerMissingError", "ministack", "rclone", "seaweedfs"), "servers"),
     **dict.fromkeys(

@@ -66,7 +66,14 @@ class MemoryStorage:
             raise AccessError(f"can't read {url}: there is no such object")
         path.write_bytes(body)
 
-    def upload(self, path: Path, url: S3Url, content_type: str = "application/octet-stream") -> str:  # noqa: ARG002, D102
+    def upload(  # noqa: D102
+        self,
+        path: Path,
+        url: S3Url,
+        content_type: str = "application/octet-stream",  # noqa: ARG002 - as in the port
+        *,
+        for_aws: bool = False,  # noqa: ARG002
+    ) -> str:
         self._announce("upload", url)
         return self._put(url, path.read_bytes())
 

@@ -104,3 +104,21 @@ def test_expired_versions_deletes_only_old_noncurrent_versions(
     assert run.is_green, run.states
     left = {version["VersionId"] for version in lake.client.list_object_versions(Bucket=lake.bucket)["Versions"]}
     assert left == {rows[0]["version_id"], rows[2]["version_id"]}
+
+
+@pytest.mark.parametrize("lake", ["ministack"], indirect=True)
+def test_restore_and_copy_waits_until_the_objects_can_be_read(dags: DagFolder, lake: Lake) -> None:
+    """Deferred meanwhile; the copies are made of what came back, and an object that vanished holds nothing up."""
+    keys = ["analytics/a b.csv", "analytics/b.csv"]
+    rows = lake.put([*keys, "analytics/gone.csv"], StorageClass="GLACIER")
+    for row in rows.values():
+        row["storage_class"] = "GLACIER"
+    lake.deliver([*rows.values(), *lake.put(["analytics/warm.csv"]).values()])
+    lake.client.delete_object(Bucket=lake.bucket, Key="analytics/gone.csv")
+    source = (DAGS / "restore_and_copy.py").read_text()
+    quick = source.replace("timeout=timedelta(days=4)", "timeout=timedelta(minutes=5), poke_interval=1")
+    assert quick != source
+    run = dags.run(quick, conf={"team": "analytics", "days": 2, "target_bucket": lake.target})
+    assert run.is_green, run.states
+    assert run.xcom("readable") == {"objects": 3, "readable": 2, "gone": 1, "unrestored": 0}
+    assert lake.keys(lake.target) == {f"thawed/{key}" for key in keys}

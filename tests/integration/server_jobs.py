@@ -41,7 +41,8 @@ TYPES = {"size": pa.int64(), "is_latest": pa.bool_()}
 @functools.cache
 def _access(endpoint_url: str, access_key: str, secret_key: str, region: str) -> S3Access:
     session = boto3.session.Session(access_key, secret_key, region_name=region)
-    return S3Access(session, endpoint_url, region, config=Config(max_pool_connections=16))
+    endpoints = (("lambda", endpoint_url),)  # of use where the server has it
+    return S3Access(session, endpoint_url, region, config=Config(max_pool_connections=16), endpoints=endpoints)
 
 
 @functools.cache
@@ -130,6 +131,7 @@ def outcomes_of(
         operation,
         session=access_of(server).session,
         endpoint_url=server.endpoint_url,
+        endpoints={"lambda": server.endpoint_url},
         on_outcome=keep,
         **arguments,
     )

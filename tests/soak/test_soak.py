@@ -53,7 +53,7 @@ def make_buckets(servers: dict[str, Server]) -> None:
         client_of(server).create_bucket(Bucket="soak-jobs")
     for scenario in SCENARIOS:
         client = client_of(servers[scenario.server])
-        client.create_bucket(Bucket=scenario.place)
+        client.create_bucket(Bucket=scenario.place, ObjectLockEnabledForBucket=scenario.locked)
         if scenario.has_acls:
             rules = [{"ObjectOwnership": "ObjectWriter"}]
             client.put_bucket_ownership_controls(Bucket=scenario.place, OwnershipControls={"Rules": rules})

@@ -1,13 +1,14 @@
 """
-What to do about each S3 error code, HTTP status and transport failure. The only place that knows their names.
+What to do about each error code, HTTP status and transport failure. The only place that knows their names.
 
-`aws` and `stores` hold the codes, each with its source, `statuses` what is left when a code is unknown or missing,
-and `transport` what libcurl says when there was no answer.
+`aws`, `lambda_` and `stores` hold the codes, each with its source, `statuses` what is left when a code is unknown or
+missing, and `transport` what libcurl says when there was no answer.
 """
 
 from __future__ import annotations
 
 from airflow_s3batch.core.verdicts.aws import AWS_CODES
+from airflow_s3batch.core.verdicts.lambda_ import LAMBDA_CODES
 from airflow_s3batch.core.verdicts.statuses import NAMED_HERE, code_of_status, verdict_on_name, verdict_on_status
 from airflow_s3batch.core.verdicts.stores import STORE_CODES
 from airflow_s3batch.core.verdicts.transport import TRANSPORT, UNKNOWN, UNREACHABLE
@@ -25,13 +26,13 @@ __all__ = [
     "verdict_for",
 ]
 
-CODE_VERDICTS = {**NAMED_HERE, **{row.code: row.verdict for row in (*STORE_CODES, *AWS_CODES)}}
+CODE_VERDICTS = {**NAMED_HERE, **{row.code: row.verdict for row in (*LAMBDA_CODES, *STORE_CODES, *AWS_CODES)}}
 
 _TRANSPORT_VERDICTS = dict((UNKNOWN, *TRANSPORT.values()))
 
 
 def verdict_for(status: int, code: str) -> Verdict:
-    """Return what to do about an answer with this HTTP *status* and S3 error *code* (empty if the body named none)."""
+    """Return what to do about an answer with this HTTP *status* and error *code* (empty if the body named none)."""
     return CODE_VERDICTS.get(code) or verdict_on_status(status)
 
 

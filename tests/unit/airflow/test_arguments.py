@@ -132,13 +132,6 @@ def test_job_tells_wrong_names_and_values_in_one_error(dag: Any) -> None:
     assert not dag.task_dict
 
 
-@pytest.mark.usefixtures("dag")
-def test_managed_engine_is_announced_as_missing() -> None:
-    """The name is taken, the engine is not there yet."""
-    with pytest.raises(ArgumentError, match=r"engine='managed' .* is not in this version; use engine='worker'"):
-        s3_batch_job(**JOB, engine="managed")
-
-
 def test_job_in_a_mapped_group_is_told_what_to_do(dag: Any) -> None:
     """Airflow's own error names neither the job nor a way out."""
     from airflow.sdk import task_group

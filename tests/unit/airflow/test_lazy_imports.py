@@ -16,6 +16,8 @@ from airflow_s3batch.sensors import S3InventorySensor
 from airflow_s3batch.notifications import EventBridgeJobNotifier
 from airflow_s3batch.triggers import S3InventoryTrigger
 from airflow_s3batch.hooks import StoreSettings
+from airflow_s3batch import ManagedBatchJobOperator, S3BatchJobSensor
+from airflow_s3batch.triggers import S3BatchJobTrigger
 
 @dag(schedule="@weekly")
 def tagging():
@@ -23,6 +25,10 @@ def tagging():
     s3_batch_job(group_id="job", inventory=inventory.output, where="size > 5", columns={"team": "key"},
         operation=PutObjectTagging({"team": Column("team")}), job_url="s3://ops/s3batch",
         notifications=[EventBridgeJobNotifier()])
+    s3_batch_job(group_id="aws", inventory=inventory.output, where="size > 5", engine="managed",
+        operation=PutObjectTagging({"team": "lake"}), job_url="s3://ops/s3batch",
+        role_arn="arn:aws:iam::123456789012:role/batch")
+    S3BatchJobSensor(task_id="awaited", job_id="x")
 
 tagging()
 """

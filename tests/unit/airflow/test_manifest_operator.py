@@ -144,3 +144,26 @@ def test_guards_fail_without_retries(planner: dict[str, Any]) -> None:
     planner["error"] = SelectionError("9 objects match, max_objects=5")
     with pytest.raises(AirflowFailException, match="9 objects match"):
         execute(operator(), TaskInstance())
+
+
+def test_managed_engine_gets_one_descriptor_per_job_of_aws(
+    planner: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS takes one bucket per job; more of them than Airflow maps are told before anything is done."""
+    from airflow_s3batch import managed
+    from airflow_s3batch.managed import BucketRef
+
+    def bucket_refs(manifest: Manifest, _storage: Any) -> list[BucketRef]:
+        return [BucketRef(str(manifest.job_url), name, 10) for name in ("archive", "lake")]
+
+    monkeypatch.setattr(managed, "bucket_refs", bucket_refs)
+    ti = TaskInstance(task_id="manifest")
+    job = "s3://ops/s3batch/" + job_id("tagging", "manual__1", "manifest", -1)
+    assert execute(operator(engine="managed"), ti) == [
+        {"job": job, "bucket": "archive", "rows": 10},
+        {"job": job, "bucket": "lake", "rows": 10},
+    ]
+    assert ti.xcoms["manifest", "manifest"]["rows"] == 20
+    monkeypatch.setattr(conf, "getint", lambda *_, **__: 1)
+    with pytest.raises(AirflowFailException, match=r"2 jobs of AWS would be needed.*max_map_length"):
+        execute(operator(engine="managed"), ti)

@@ -12,8 +12,17 @@ from typing import Any
 import pytest
 from fakes import SetTag
 
-from airflow_s3batch import BatchOperationOperator, Column, InventoryToManifestOperator, s3_batch_job
+from airflow_s3batch import (
+    BatchOperationOperator,
+    Column,
+    InventoryToManifestOperator,
+    ManagedBatchJobOperator,
+    s3_batch_job,
+)
+from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.hooks.airflow_names import AirflowFailException
+from airflow_s3batch.operations import DeleteObject, InOrder, PutObjectTagging, ReplicateObject
+from airflow_s3batch.operators import managed
 from airflow_s3batch.operators.batch_operation import MAP_INDEX_TEMPLATE
 
 SHARD = {"job": "s3://ops/s3batch/job-1", "shard": 3, "rows": 50_000}
@@ -88,11 +97,15 @@ import json, sys
 sys.path.insert(0, {here!r})
 from airflow.sdk import DAG
 from airflow_s3batch import s3_batch_job
+from airflow_s3batch.operations import PutObjectTagging
 from fakes import SetTag
 from test_rendering import serialized
 with DAG("d", schedule=None) as dag:
     s3_batch_job("job", inventory="s3://inv/lake", where="TRUE", operation=SetTag("k", {{"b": "1", "a": "2"}}),
         job_url="s3://ops/x", tolerate={{"NoSuchKey", "AccessDenied", "SlowDown", "InvalidRequest"}})
+    s3_batch_job("aws", inventory="s3://inv/lake", where="TRUE", operation=PutObjectTagging({{"b": "1", "a": "2"}}),
+        job_url="s3://ops/x", tolerate={{"NoSuchKey", "AccessDenied", "SlowDown", "InvalidRequest"}},
+        engine="managed", role_arn="arn:aws:iam::123456789012:role/batch")
 document = serialized(dag)
 print(json.dumps(document["dag"]["tasks"], sort_keys=True))
 """
@@ -187,3 +200,80 @@ def test_jobs_report_judges_by_the_jobs_policy(dag: Any) -> None:
     s3_batch_job("job", **arguments, tolerate=["SlowDown"], allowed_failures=0.25)
     report = dag.get_task("job.report")
     assert (set(report.tolerate), report.allowed_failures) == ({"SlowDown"}, 0.25)
+
+
+def test_managed_job_survives_serialization(dag: Any) -> None:
+    """Scheduler and API server see the operation, and the link to the console."""
+    s3_batch_job(
+        "job",
+        inventory="s3://inv/lake",
+        where="TRUE",
+        operation=PutObjectTagging({"team": "{{ run_id }}"}),
+        job_url="s3://ops/s3batch",
+        engine="managed",
+        role_arn="arn:aws:iam::123456789012:role/batch",
+        pool="s3",
+        default_args={"retries": 7},
+    )
+    run = dag.get_task("job.run")
+    assert (run.retries, run.pool, run.map_index_template) == (7, "s3", managed.MAP_INDEX_TEMPLATE)
+    text = json.dumps(serialized(dag))
+    assert "_link_S3BatchJobLink" in text
+    assert " at 0x" not in text
+
+
+def test_managed_operator_is_rendered() -> None:
+    """Operation, role, account, priority, description and tags."""
+    task = ManagedBatchJobOperator(
+        task_id="run",
+        operation=PutObjectTagging({"run": "{{ run_id }}"}),
+        bucket={"job": "s3://ops/s3batch/job-1", "bucket": "lake", "rows": 50_000},
+        role_arn="{{ role }}",
+        account_id="{{ account }}",
+        priority="{{ priority }}",
+        description="{{ run_id }}",
+        job_tags={"run": "{{ run_id }}"},
+    )
+    task.render_template_fields({"run_id": "manual__1", "role": "arn", "account": "1", "priority": 7})
+    assert task.operation == PutObjectTagging({"run": "manual__1"})
+    assert (task.role_arn, task.account_id, task.priority) == ("arn", "1", "7")
+    assert (task.description, task.job_tags) == ("manual__1", {"run": "manual__1"})
+    label = task.get_template_env().from_string(managed.MAP_INDEX_TEMPLATE).render(task=task)
+    assert label == "lake · 50,000 objects"
+
+
+def test_several_operations_are_rendered_and_shown(dag: Any) -> None:
+    """A list in the Dag; one operation in the task, whose steps are frozen copies."""
+    declared = [SetTag("{{ run_id }}"), SetTag("team", Column("team"))]
+    task = BatchOperationOperator(task_id="run", operation=declared, shard=SHARD)
+    task.render_template_fields({"run_id": "manual__1"})
+    assert task.operation == InOrder([SetTag("manual__1"), SetTag("team", Column("team"))])
+    assert declared[0].key == "{{ run_id }}"
+    text = json.dumps(serialized(dag))
+    assert '"operation": "InOrder"' in text
+    assert text.count('"operation": "SetTag"') == 2
+
+
+def test_a_job_of_several_operations_survives_serialization(dag: Any, operation: SetTag) -> None:
+    """Mapped, and the same from each parse: no object's address is in it."""
+    several = [operation, SetTag("other")]
+    s3_batch_job("job", inventory="s3://inv/lake", where="TRUE", operation=several, job_url="s3://ops/s3batch")
+    text = json.dumps(serialized(dag))
+    assert "InOrder" in text
+    assert " at 0x" not in text
+
+
+@pytest.mark.parametrize(
+    ("operation", "part"),
+    [
+        (ReplicateObject(), "ReplicateObject.. is done by AWS alone; use engine='managed'"),
+        ([DeleteObject(), SetTag("k")], "DeleteObject has to be the last operation"),
+        ([SetTag("k"), "delete"], "'delete' is not an operation"),
+    ],
+)
+def test_operations_that_workers_can_not_do_fail_at_parse(dag: Any, operation: Any, part: str) -> None:
+    """By hand and in a job."""
+    with pytest.raises(ArgumentError, match=part):
+        BatchOperationOperator.partial(task_id="run", operation=operation)
+    with pytest.raises(ArgumentError, match=part):
+        s3_batch_job("job", inventory="s3://inv/lake", where="TRUE", operation=operation, job_url="s3://ops/s3batch")

@@ -17,11 +17,12 @@ from botocore.retries import standard
 
 from airflow_s3batch.core.verdicts import CODE_VERDICTS, PASSING, Verdict, is_transient, transport_failure, verdict_for
 from airflow_s3batch.core.verdicts.aws import AWS_CODES
+from airflow_s3batch.core.verdicts.lambda_ import LAMBDA_CODES
 from airflow_s3batch.core.verdicts.statuses import STATUS_NAMES
 from airflow_s3batch.core.verdicts.stores import STORE_CODES
 from airflow_s3batch.core.verdicts.transport import IMPOSSIBLE, TRANSPORT, UNKNOWN
 
-ALL_ROWS = (*AWS_CODES, *STORE_CODES)
+ALL_ROWS = (*AWS_CODES, *LAMBDA_CODES, *STORE_CODES)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,18 @@ def test_every_error_in_botocores_s3_model_has_a_verdict(model: Any) -> None:
         codes |= {shape.name for shape in model.operation_model(name).error_shapes}
     assert len(codes) >= 10
     assert codes - set(CODE_VERDICTS) == set()
+
+
+def test_every_error_that_lambda_has_for_an_invocation_has_a_verdict() -> None:
+    """Those that say that the function has not run are no RETRY: with 5xx that would mean that it may have run."""
+    invoke = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
+    statuses = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in invoke.error_shapes}
+    assert len(statuses) >= 30
+    assert statuses.keys() - CODE_VERDICTS.keys() == set()
+    for row in LAMBDA_CODES:
+        assert row.status == statuses.get(row.code, row.status), row
+    may_have_run = {name for name, status in statuses.items() if status >= 500 and CODE_VERDICTS[name] is Verdict.RETRY}
+    assert may_have_run == {"ServiceException", "EC2UnexpectedException"}
 
 
 def test_every_code_that_botocore_documents_has_a_verdict_under_its_status(model: Any) -> None:
@@ -78,7 +91,7 @@ def test_what_botocore_retries_is_retried() -> None:
 def test_every_row_has_a_source_and_no_code_two_verdicts() -> None:
     """A table that contradicts itself decides by the order of its lines."""
     assert all(row.source and re.fullmatch(r"[A-Za-z][\w.]*", row.code) for row in ALL_ROWS)
-    assert all(row.status == 206 or 300 <= row.status < 600 for row in ALL_ROWS)
+    assert all(row.status in (200, 206) or 300 <= row.status < 600 for row in ALL_ROWS)
     assert [code for code, times in Counter(row.code for row in ALL_ROWS).items() if times > 1] == []
 
 

@@ -61,6 +61,29 @@ def test_codes_are_taken_from_the_body_if_they_are_codes(
     assert answered(status, body) == expected
 
 
+@pytest.mark.parametrize(
+    ("header", "body", "expected"),
+    [
+        ("TooManyRequestsException", b'{"Type":"User","message":"Rate\\n exceeded"}', "Rate exceeded (RequestId r1)"),
+        ("TooManyRequestsException:http://internal.amazon.com/coral/", b'{"Message":"slow"}', "slow (RequestId r1)"),
+        ("com.amazon.lambda#TooManyRequestsException", b"no json", "no json (RequestId r1)"),
+        ("TooManyRequestsException", b"[]", "[] (RequestId r1)"),
+    ],
+)
+def test_errors_of_lambda_are_told_by_a_header_and_json(header: str, body: bytes, expected: str) -> None:
+    """In the three spellings of the protocol."""
+    headers = {"x-amzn-errortype": header, "x-amzn-requestid": "r1"}
+    response, verdict = judged(Answer(None, 429, headers, body, 0, ""), "Invoke", is_retried=False)
+    assert (response.error_code, verdict) == ("TooManyRequestsException", Verdict.THROTTLE)
+    assert response.message == expected
+
+
+def test_what_a_function_returns_is_never_taken_for_an_error_of_the_service() -> None:
+    for body in (b"<Error><Code>SlowDown</Code></Error>", b"<html>", b""):
+        assert answered(200, body, "Invoke") == ("", None)
+    assert answered(502, b"<html>bad gateway</html>", "Invoke") == ("BadGateway", Verdict.RETRY)
+
+
 def test_messages_are_one_line_and_name_the_request() -> None:
     """For the ResultMessage column."""
     body = b"<Error><Code>AccessDenied</Code><Message>no\n way &amp; never</Message><RequestId>R1</RequestId></Error>"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
+from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import OperationLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.operations import Operation, PutObjectTagging
+from airflow_s3batch.operations import CopyObject, InOrder, Operation, PutObjectTagging
 from airflow_s3batch.testing.storage import MemoryStorage
 
 TASK = OperationLayout(S3Url("ops", "job/run"))
@@ -66,6 +69,28 @@ def test_starting_over_takes_the_new_operation() -> None:
     assert opened(storage, BLUE) == "g0002"
     with pytest.raises(JobChangedError):
         opened(storage, RED)
+
+
+@pytest.mark.parametrize(
+    ("operation", "left_out"),
+    [(CopyObject("target"), "skip_existing"), (InOrder([RED, CopyObject("target")]), "skip_existing")],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_job_begun_before_an_upgrade_is_resumed_although_its_operation_has_got_fields(
+    operation: Operation, left_out: str
+) -> None:
+    storage = MemoryStorage()
+    opened(storage, operation)
+    document = json.loads(storage.read(TASK.generation(1).operation) or b"")
+    before = json.loads(json.dumps(document["operation"]), object_hook=lambda fields: _without(fields, left_out))
+    assert before != document["operation"]
+    document.update(operation=before, fingerprint=fingerprint(before))
+    storage.write(TASK.generation(1).operation, json.dumps(document).encode())
+    assert opened(storage, operation) == "g0001"
+
+
+def _without(fields: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in fields.items() if key != name}
 
 
 @pytest.mark.parametrize("body", [None, b"", b"{}", b'{"format":"airflow-s3batch-operation/9"}'])

@@ -79,7 +79,10 @@ def test_a_copy_needs_actions_on_both_buckets() -> None:
     """The refusal does not say where."""
     found = Refusals(CopyObject("vault", tags={}), Policy(), None)
     found.count(OBJ, DENIED, succeeded=0)
-    assert "lack one of s3:GetObject, s3:PutObject on arn:aws:s3:::lake/*, arn:aws:s3:::vault/*" in found.advice
+    assert (
+        "lack one of s3:AbortMultipartUpload, s3:GetObject, s3:PutObject on arn:aws:s3:::lake/*, arn:aws:s3:::vault/*"
+        in found.advice
+    )
 
 
 def test_there_is_no_advice_where_refusals_are_the_smaller_part() -> None:

@@ -6,11 +6,11 @@ import datetime as dt
 import functools
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 import pytest
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -23,9 +23,9 @@ from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.prepared import Preparer
 from airflow_s3batch.engine.signing import Signer
 from airflow_s3batch.operations import CopyObject
-from airflow_s3batch.operations.copying import copy_source
 from airflow_s3batch.operations.delete_xml import delete_xml
 from airflow_s3batch.operations.requests import Call, Request, RunContext
+from airflow_s3batch.operations.sources import copy_source
 
 NOW = dt.datetime(2026, 11, 22, 10, 20, 30, tzinfo=dt.UTC)
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -121,7 +121,7 @@ def _client(source: S3Access) -> Any:
 
 def comparable(headers: Any) -> dict[str, str]:
     """Return the headers that say what is asked; those of time, transport and signature are left out."""
-    left_out = {"authorization", "x-amz-date", "user-agent", "content-length", "expect", "accept-encoding"}
+    left_out = {"authorization", "x-amz-date", "user-agent", "content-length", "expect", "accept-encoding", "host"}
     items = ((n.lower(), v.decode() if isinstance(v, bytes) else v) for n, v in headers.items())
     return {n: v for n, v in items if n not in left_out and not n.startswith("amz-sdk")}
 
@@ -293,3 +293,45 @@ def test_a_refreshed_token_is_used_at_once() -> None:
         seen.append(headers_of(lines)["x-amz-security-token"])
         subject.forget()
     assert seen == ["old", "new"]
+
+
+@settings(deadline=None)
+@given(upload=st.text(min_size=1, max_size=20), number=st.integers(1, 10_000))
+def test_query_parameters_of_a_request_replace_the_calls_and_are_signed_as_botocore_does(
+    upload: str, number: int
+) -> None:
+    call = Call("UploadPartCopy", {"UploadId": "placeholder", "PartNumber": 1})
+    query = (("partNumber", str(number)), ("uploadId", upload))
+    request = Request(call, "a-bucket", "k", headers=(("x-amz-copy-source", "b/k"),), query=query)
+    url, lines, body = _preparer().template(call, "a-bucket").fill(request, signer())
+    assert dict(parse_qsl(urlsplit(url).query))["uploadId"] == upload
+    assert f"partNumber={number}" in url
+    assert "placeholder" not in url
+    headers = headers_of(lines)
+    assert headers["authorization"] == botocore_signature("PUT", url, headers, body)
+
+
+def test_an_api_that_an_older_botocore_does_not_know_is_a_sentence() -> None:
+    """It ends the job before its first object."""
+    with pytest.raises(CapabilityError, match=r"botocore [\d.]+ does not know UpdateEverything; install a newer"):
+        _preparer().template(Call("UpdateEverything"), "a-bucket")
+
+
+def test_a_lambda_invocation_is_signed_as_botocore_does() -> None:
+    """The function's ARN is quoted in the path, and once more in what is signed."""
+    arn = "arn:aws:lambda:eu-central-1:123456789012:function:redact:live"
+    call = Call("Invoke", {"FunctionName": arn}, service="lambda", wants_headers=True)
+    url, lines, body = _preparer().template(call, "").fill(Request(call, "", "", body=b'{"a": 1}'), signer())
+    assert url.startswith("https://lambda.eu-central-1.amazonaws.com/2015-03-31/functions/arn%3Aaws%3Alambda%3A")
+    headers = headers_of(lines)
+    sent = {name: value for name, value in headers.items() if name not in ("authorization", "x-amz-date")}
+    request = AWSRequest("POST", url, headers=sent, data=body)
+    request.context["timestamp"] = NOW.strftime("%Y%m%dT%H%M%SZ")
+    request.headers["X-Amz-Date"] = request.context["timestamp"]
+    auth = SigV4Auth(Credentials("AKIDEXAMPLE", "a-secret", "a-token"), "lambda", "eu-central-1")
+    signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    assert headers["authorization"].endswith(f"Signature={signature}")
+
+
+def _preparer() -> Preparer:
+    return preparers[None]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scripted_store import answer, drive, headers_of
 
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.operations import DeleteObject, RunContext
+from airflow_s3batch.operations import Column, DeleteObject, RunContext
 from airflow_s3batch.operations.delete_xml import delete_results, delete_xml, fits_xml
 from airflow_s3batch.operations.requests import BucketFacts, Capabilities, Request, Response
 
@@ -195,3 +195,31 @@ class TestDelete:
         answered = body.replace(b"<Delete ", b"<DeleteResult ").replace(b"</Delete>", b"</DeleteResult>")
         answered = answered.replace(b"Object>", b"Deleted>")
         assert list(delete_results(answered)) == [(key, "v")]
+
+
+MFA = RunContext(Capabilities(buckets={"b": BucketFacts(versioning="Enabled", mfa_delete="Enabled")}))
+
+
+def test_versions_under_mfa_delete_are_refused_with_the_way_out() -> None:
+    """Before the job's first request where the first row is one; never by way of a batch; markers may be added."""
+    operation = DeleteObject()
+    version = S3Object("b", "k", "v1", e_tag="e")
+    outcome, requests = drive(operation.steps(version, MFA), [])
+    assert (outcome.error_code, requests) == ("MfaRequired", [])
+    assert "suspend MFA Delete" in outcome.message
+    assert not operation.is_batchable(version, MFA)
+    assert operation.object_problems(version, MFA.capabilities.bucket("b")) == [outcome.message]
+    current = version._replace(version_id=None)
+    assert operation.object_problems(current, MFA.capabilities.bucket("b")) == []
+    assert drive(operation.steps(current, MFA), [answer(204)])[0].is_success
+
+
+def test_the_bypass_of_governance_can_differ_per_object() -> None:
+    """Such objects are deleted one by one."""
+    operation = DeleteObject(bypass_governance_retention=Column("may"))
+    row = S3Object("b", "k", "v1", columns={"may": True})
+    assert not operation.is_batchable(row, RunContext())
+    for may, params in ((True, {"BypassGovernanceRetention": True}), (False, {}), (None, {})):
+        variant = operation.for_object(row._replace(columns={"may": may}))
+        _, (request,) = drive(variant.steps(row, RunContext()), [answer(204)])
+        assert request.call.params == params

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from scripted_store import answer, drive, headers_of
 
+from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS
 from airflow_s3batch.operations import RewriteObject, RunContext
 from airflow_s3batch.operations.grants import grant_headers
+from airflow_s3batch.operations.keeping import NOT_CURRENT
 from airflow_s3batch.operations.requests import BucketFacts, Capabilities, Response
-from airflow_s3batch.operations.rewriting import NOT_CURRENT
 
 OBJ = S3Object("b", "k", e_tag="old", size=3)
 NO_ACLS = RunContext(Capabilities(buckets={"b": BucketFacts(ownership="BucketOwnerEnforced")}))
@@ -66,7 +67,6 @@ class TestRewrite:
         [
             (OBJ, head(etag='"new"'), "PreconditionFailed"),
             (OBJ._replace(version_id="v1"), head(x_amz_version_id="v2"), NOT_CURRENT),
-            (OBJ, head(content_length=str(5 * 1024**3 + 1)), "EntityTooLarge"),
             (OBJ, head(x_amz_meta_a="ü"), "InvalidRequest"),
             (OBJ, head(x_amz_missing_meta="1"), "InvalidRequest"),
             (OBJ, GONE, "NoSuchKey"),
@@ -216,4 +216,96 @@ def test_already_so_is_told_from_the_head(
     encryption: str, key: str | None, bucket_key: bool | None, headers: dict[str, str], is_done: bool
 ) -> None:
     """Algorithm, key and bucket key."""
-    assert RewriteObject(encryption, key, bucket_key)._choice.is_shown_by(headers) is is_done
+    assert RewriteObject(encryption, key, bucket_key).is_done(answer()._replace(headers=headers)) is is_done
+
+
+KMS = {"x_amz_server_side_encryption": "aws:kms", "x_amz_server_side_encryption_aws_kms_key_id": "k1"}
+
+
+class TestChanges:
+    """What may be changed besides the encryption."""
+
+    def test_the_encryption_is_kept_unless_it_is_named(self) -> None:
+        """A copy would get the bucket's default, and with it another key."""
+        seen = head(x_amz_server_side_encryption_bucket_key_enabled="true", **KMS)
+        _, requests = drive(RewriteObject(storage_class="GLACIER_IR").steps(OBJ, NO_ACLS), [seen, answer()])
+        sent = headers_of(requests[1])
+        assert sent["x-amz-server-side-encryption"] == "aws:kms"
+        assert sent["x-amz-server-side-encryption-aws-kms-key-id"] == "k1"
+        assert sent["x-amz-server-side-encryption-bucket-key-enabled"] == "true"
+        assert "x-amz-storage-class" not in sent
+        assert requests[1].call.params == {"StorageClass": "GLACIER_IR", "MetadataDirective": "COPY"}
+
+    def test_a_new_encryption_is_not_sent_with_the_old_one(self) -> None:
+        _, requests = drive(RewriteObject("SSE-S3").steps(OBJ, NO_ACLS), [head(**KMS), answer()])
+        assert not [name for name in headers_of(requests[1]) if "encryption" in name]
+
+    def test_content_that_is_not_named_is_sent_again(self) -> None:
+        """The directive REPLACE drops all that is not sent."""
+        seen = head(x_amz_meta_a="1", content_type="text/x", cache_control="no-store", content_language="de")
+        operation = RewriteObject(content_type="text/y", content_language="", expires="2030-01-01")
+        _, requests = drive(operation.steps(OBJ, NO_ACLS), [seen, answer()])
+        sent = headers_of(requests[1])
+        assert requests[1].call.params["MetadataDirective"] == "REPLACE"
+        assert (sent["content-type"], sent["cache-control"], sent["x-amz-meta-a"]) == ("text/y", "no-store", "1")
+        assert sent["expires"] == "Tue, 01 Jan 2030 00:00:00 GMT"
+        assert "content-language" not in sent
+
+    def test_metadata_is_replaced_as_a_whole(self) -> None:
+        seen = head(x_amz_meta_a="1", x_amz_meta_b="2")
+        _, requests = drive(RewriteObject(metadata={"B": "3"}).steps(OBJ, NO_ACLS), [seen, answer()])
+        sent = headers_of(requests[1])
+        assert {name: value for name, value in sent.items() if "meta" in name} == {"x-amz-meta-b": "3"}
+
+    @pytest.mark.parametrize(
+        ("operation", "shown"),
+        [
+            (RewriteObject(storage_class="STANDARD_IA"), {}),
+            (RewriteObject(storage_class="STANDARD"), {"x_amz_storage_class": ""}),
+            (RewriteObject(metadata={"a": "1"}, content_type="t/x"), {"x_amz_meta_a": "1", "content_type": "t/x"}),
+            (RewriteObject(metadata={}, cache_control=""), {}),
+            (RewriteObject(checksum_algorithm="SHA256"), {"x_amz_checksum_sha256": "x"}),
+        ],
+    )
+    def test_what_is_so_already_is_left_alone(self, operation: RewriteObject, shown: dict[str, str]) -> None:
+        seen = head(**shown)
+        if shown.get("x_amz_storage_class") == "":
+            del seen.headers["x-amz-storage-class"]  # type: ignore[attr-defined]
+        outcome, requests = drive(operation.steps(OBJ, NO_ACLS), [seen])
+        assert (outcome.is_success, len(requests)) == (True, 1)
+
+    def test_checksums_are_looked_for_where_they_matter(self) -> None:
+        """Showing them needs kms:Decrypt."""
+        _, requests = drive(RewriteObject(checksum_algorithm="CRC32").steps(OBJ, NO_ACLS), [head(), answer()])
+        assert requests[0].call.params == {"ChecksumMode": "ENABLED"}
+        _, requests = drive(RewriteObject("SSE-S3").steps(OBJ, NO_ACLS), [head(), answer()])
+        assert requests[0].call.params == {}
+
+    def test_our_own_copy_is_known_by_the_metadata_that_it_was_to_get(self) -> None:
+        """An earlier try wrote it; its answer was lost."""
+        conflict = answer(412, "PreconditionFailed")._replace(is_retried=True)
+        operation = RewriteObject(metadata={"n": "2"})
+        obj = OBJ._replace(e_tag=None)
+        ours, theirs = head(etag=MD5, x_amz_meta_n="2"), head(etag=OTHER_MD5, x_amz_meta_n="2")
+        outcome, _ = drive(operation.steps(obj, NO_ACLS), [head(etag=MD5, x_amz_meta_m="1"), conflict, ours])
+        assert outcome.is_success
+        outcome, _ = drive(operation.steps(obj, NO_ACLS), [head(etag=MD5, x_amz_meta_m="1"), conflict, theirs])
+        assert outcome.error_code == "PreconditionFailed"
+
+    @pytest.mark.parametrize(("kept", "code"), [("GOVERNANCE", ""), (None, "InvalidRequest")])
+    def test_a_lock_that_a_store_drops_is_no_success(self, kept: str | None, code: str) -> None:
+        """On AWS nobody has to look."""
+        seen = head(x_amz_object_lock_mode="GOVERNANCE")
+        after = head(**({"x_amz_object_lock_mode": kept} if kept else {}))
+        context = RunContext(Capabilities(False, {}, NO_ACLS.capabilities.buckets))
+        outcome, _ = drive(RewriteObject("SSE-S3").steps(OBJ, context), [seen, answer(), after])
+        assert outcome.error_code == code
+
+    def test_nothing_to_change_is_an_error(self) -> None:
+        with pytest.raises(ArgumentError, match="nothing to change"):
+            RewriteObject()
+
+    def test_tags_with_odd_characters_do_not_hinder(self) -> None:
+        """SeaweedFS shows tags in headers of their own; a copy keeps them by itself."""
+        outcome, _ = drive(RewriteObject("SSE-S3").steps(OBJ, NO_ACLS), [head(x_amz_tagging_team="ä"), answer()])
+        assert outcome == SUCCESS

@@ -1,0 +1,251 @@
+"""
+The least IAM policy that a job needs, put together from what its operation says of itself.
+
+Source:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operations.declared import declaration_problems, declared, worker_problems
+from airflow_s3batch.operations.in_order import InOrder
+
+Policy = dict[str, Any]
+SCRATCH = ".s3batch-scratch"
+SERVICE = "batchoperations.s3.amazonaws.com"
+_FACTS = {"s3:GetBucketVersioning", "s3:GetBucketOwnershipControls", "s3:GetBucketObjectLockConfiguration"}
+_LOCKS = {"s3:PutObjectRetention", "s3:PutObjectLegalHold"}
+_FILES = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
+_JOBS = {"s3:DescribeJob", "s3:UpdateJobPriority", "s3:UpdateJobStatus", "s3:GetJobTagging", "s3:PutJobTagging"}
+
+
+def iam_policy(
+    operation: Operation | Sequence[Operation], manifest: str | Iterable[str], job_url: str, **how: Any
+) -> str:
+    """
+    Return the least policy that a job needs, as JSON to print or to paste; `iam_policies` documents the arguments.
+
+    For the worker engine one policy, of the role or user behind ``aws_conn_id``; for the managed engine an object of
+    three: ``caller``, ``role`` and ``trust``.
+    """
+    policies = iam_policies(operation, manifest, job_url, **how)
+    return json.dumps(policies["worker"] if len(policies) == 1 else policies, indent=2)
+
+
+def iam_policies(
+    operation: Operation | Sequence[Operation],
+    manifest: str | Iterable[str],
+    job_url: str,
+    *,
+    engine: str = "worker",
+    inventory: str | None = None,
+    targets: Sequence[str] = (),
+    kms_keys: Sequence[str] = (),
+    region: str = "*",
+    account_id: str = "*",
+    role_arn: str = "",
+    partition: str = "aws",
+    is_aws: bool = True,
+) -> dict[str, Policy]:
+    """
+    Return the least policies by who needs them: ``worker``; or ``caller``, ``role`` and ``trust``.
+
+    Args:
+        operation: what is done to each object, or several such in order.
+        manifest: where its objects lie: ``s3://bucket`` or ``s3://bucket/prefix``, one or several.
+        job_url: as for the job.
+        engine: ``"worker"`` or ``"managed"``.
+        inventory: URL of the inventory that the manifest is made from.
+        targets: names of the buckets that are copied to, where the operation has them from a `Column`.
+        kms_keys: ARNs of the keys that objects are, or shall be, encrypted under; needed where S3 uses KMS at all.
+        region: of functions and AWS jobs.
+        account_id: likewise; the trust policy is for jobs of that account only, if it is given.
+        role_arn: of the role that AWS does a managed job with.
+        partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
+        is_aws: the store is AWS; elsewhere an operation is first tried on scratch objects, which needs more.
+
+    Raises:
+        ArgumentError: lists all that is wrong.
+    """
+    places = [_place(text) for text in ([manifest] if isinstance(manifest, str) else manifest)]
+    problems = worker_problems(operation) if engine == "worker" else declaration_problems(operation)
+    if engine not in ("worker", "managed"):
+        problems.append(f"engine={engine!r}: expected 'worker' or 'managed'")
+    if not places:
+        problems.append("manifest is empty: name the buckets or prefixes that its objects lie in")
+    if not problems and engine == "managed":
+        problems = list(declared(operation).managed_problems())
+    if engine == "managed" and not role_arn:
+        problems.append("role_arn is missing: AWS S3 Batch Operations does the job with a role")
+    if problems:
+        raise ArgumentError.of("iam_policy", problems)
+    needs = _Needs(declared(operation), places, tuple(targets), tuple(kms_keys), partition, region, account_id)
+    job = S3Url.parse(job_url, what="job_url")
+    own = _own_files(partition, job, S3Url.parse(inventory, what="inventory") if inventory else None)
+    if engine == "worker":
+        trial = [] if is_aws else needs.trial(job)
+        return {"worker": _policy([*needs.of_objects(is_managed=False), *needs.of_buckets(), *own, *trial])}
+    return {
+        "caller": _policy([*_of_jobs(partition, region, account_id, role_arn), *own]),
+        "role": _policy([*needs.of_objects(is_managed=True), *needs.of_locks(), *_of_service(partition, job)]),
+        "trust": _trust(account_id),
+    }
+
+
+class _Needs(NamedTuple):
+    """What an operation needs on objects, and where these are."""
+
+    operation: Operation
+    places: list[S3Url]
+    targets: tuple[str, ...]
+    kms_keys: tuple[str, ...]
+    partition: str
+    region: str
+    account_id: str
+
+    @property
+    def steps(self) -> tuple[Operation, ...]:
+        return self.operation.operations if isinstance(self.operation, InOrder) else (self.operation,)
+
+    def actions(self, place: str, *, is_managed: bool) -> set[str]:
+        """Return the actions on ``objects``, ``target``, ``keys`` or ``functions``."""
+        return set().union(*(step.iam_places(is_managed=is_managed).get(place, set()) for step in self.steps))
+
+    def target_buckets(self) -> list[str]:
+        """
+        Return the buckets that are written to.
+
+        Raises:
+            ArgumentError: they stand in a column.
+        """
+        named = [bucket for step in self.steps if (bucket := getattr(step, "target_bucket", None)) is not None]
+        if self.targets or all(isinstance(bucket, str) for bucket in named):
+            return list(dict.fromkeys([*self.targets, *(bucket for bucket in named if isinstance(bucket, str))]))
+        raise ArgumentError("iam_policy: the target buckets stand in a column; name them: targets=['…']")
+
+    def of_objects(self, *, is_managed: bool) -> list[Policy]:
+        """Return what is needed on objects, targets, keys and functions."""
+        objects = [_objects(self.partition, place) for place in self.places]
+        targets = [_objects(self.partition, S3Url(bucket, "")) for bucket in self.target_buckets()]
+        found = [
+            _allow("Objects", self.actions("objects", is_managed=is_managed), objects),
+            _allow("Targets", self.actions("target", is_managed=is_managed), targets),
+            _allow("Functions", self.actions("functions", is_managed=is_managed), self._functions()),
+        ]
+        keys = self.actions("keys", is_managed=is_managed)
+        if self.kms_keys:
+            keys |= {"kms:Decrypt", "kms:GenerateDataKey"}
+            found.append(_allow("Keys", keys, self.kms_keys))
+        elif keys:
+            statement = _allow("Keys", keys, [f"arn:{self.partition}:kms:*:*:key/*"])
+            found.append({**statement, "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}})
+        return found
+
+    def _functions(self) -> list[str]:
+        named = (str(getattr(step, "function_arn", "")) for step in self.steps)
+        prefix = f"arn:{self.partition}:lambda:{self.region}:{self.account_id}:function"
+        return [name if name.startswith("arn:") else f"{prefix}:{name}" for name in named if name]
+
+    def of_buckets(self) -> list[Policy]:
+        """
+        Return what the preflight reads of the buckets.
+
+        Listing is never done: without that permission S3 says ``AccessDenied`` of objects that do not exist.
+        """
+        names = dict.fromkeys([*(place.bucket for place in self.places), *self.target_buckets()])
+        return [_allow("Buckets", {"s3:ListBucket", *_FACTS}, [_bucket(self.partition, name) for name in names])]
+
+    def of_locks(self) -> list[Policy]:
+        """Return what AWS reads of buckets whose objects it locks."""
+        if not self.actions("objects", is_managed=True) & _LOCKS:
+            return []
+        buckets = dict.fromkeys(place.bucket for place in self.places)
+        lock = {"s3:GetBucketObjectLockConfiguration"}
+        return [_allow("Locks", lock, [_bucket(self.partition, name) for name in buckets])]
+
+    def trial(self, job: S3Url) -> list[Policy]:
+        """Return what is needed to try the operation on scratch objects."""
+        actions = self.actions("objects", is_managed=False) | self.actions("target", is_managed=False)
+        actions |= {*_FILES, "s3:DeleteObjectVersion", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:GetObjectAcl"}
+        actions |= {"s3:GetObjectRetention", "s3:GetObjectLegalHold", "s3:BypassGovernanceRetention"}
+        buckets = dict.fromkeys([job.bucket, *(place.bucket for place in self.places)])
+        scratch = [job, *(S3Url(bucket, SCRATCH) for bucket in buckets)]
+        versions = {"s3:ListBucketVersions", *_FACTS}
+        return [
+            _allow("Trial", actions, [_objects(self.partition, place) for place in scratch]),
+            _allow("TrialFolders", versions, [_bucket(self.partition, bucket) for bucket in buckets]),
+        ]
+
+
+def _place(text: str) -> S3Url:
+    return S3Url.parse(text if "://" in text else f"s3://{text}", what="manifest")
+
+
+def _objects(partition: str, place: S3Url) -> str:
+    if place.bucket.startswith("arn:"):
+        return f"{place.bucket}/object/{place.key}*"
+    return f"arn:{partition}:s3:::{place.bucket}/{place.key}*"
+
+
+def _bucket(partition: str, name: str) -> str:
+    return name if name.startswith("arn:") else f"arn:{partition}:s3:::{name}"
+
+
+def _own_files(partition: str, job: S3Url, inventory: S3Url | None) -> list[Policy]:
+    """Return what is needed on the job's folder, and to read the inventory."""
+    found = [_allow("JobFiles", _FILES, [_objects(partition, job / "")]), _listing("JobFolder", partition, job)]
+    if inventory is not None:
+        if inventory.key.endswith("manifest.json"):  # <inventory>/<time>/manifest.json; the data lies beside <time>
+            inventory = S3Url(inventory.bucket, inventory.key.rpartition("/")[0].rpartition("/")[0])
+        found.append(_allow("Inventory", {"s3:GetObject"}, [_objects(partition, inventory / "")]))
+        found.append(_listing("InventoryFolder", partition, inventory))
+    return found
+
+
+def _listing(sid: str, partition: str, folder: S3Url) -> Policy:
+    statement = _allow(sid, {"s3:ListBucket"}, [_bucket(partition, folder.bucket)])
+    key = folder.key.rstrip("/")
+    return {**statement, "Condition": {"StringLike": {"s3:prefix": [key, f"{key}/*"]}}} if key else statement
+
+
+def _of_jobs(partition: str, region: str, account_id: str, role_arn: str) -> list[Policy]:
+    """Return what is needed to make and to follow jobs of AWS's service."""
+    passing = _allow("PassRole", {"iam:PassRole"}, [role_arn])
+    return [
+        _allow("Jobs", {"s3:CreateJob", "s3:ListJobs"}, ["*"]),
+        _allow("OneJob", _JOBS, [f"arn:{partition}:s3:{region}:{account_id}:job/*"]),
+        {**passing, "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}}},
+    ]
+
+
+def _of_service(partition: str, job: S3Url) -> list[Policy]:
+    """Return what AWS's service needs on the job's folder: it reads the manifest and writes its report."""
+    files = [_objects(partition, job / "")]
+    return [
+        _allow("Manifest", {"s3:GetObject", "s3:GetObjectVersion"}, files),
+        _allow("Report", {"s3:PutObject"}, files),
+    ]
+
+
+def _trust(account_id: str) -> Policy:
+    statement: Policy = {"Effect": "Allow", "Principal": {"Service": SERVICE}, "Action": "sts:AssumeRole"}
+    if account_id != "*":
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account_id}}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def _allow(sid: str, actions: Iterable[str], resources: Iterable[str]) -> Policy:
+    return {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": list(dict.fromkeys(resources))}
+
+
+def _policy(statements: Iterable[Policy]) -> Policy:
+    kept = [statement for statement in statements if statement["Action"] and statement["Resource"]]
+    return {"Version": "2012-10-17", "Statement": kept}

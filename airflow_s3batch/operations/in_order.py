@@ -1,0 +1,196 @@
+"""
+Several operations on each object, one after the other.
+
+What AWS's S3 Batch Operations lacks: there each operation is a job of its own, over all objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.core.outcomes import SUCCESS, VANISHED, Outcome
+from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.probing import SCRATCH_BODY, expect_success
+from airflow_s3batch.operations.requests import BucketFacts, Call, Capabilities, Request, RunContext, Steps
+
+_PUT = Call("PutObject", {"Metadata": {"s3batch": "probe"}}, wants_headers=True)
+_DONE_BEFORE = Outcome(204, "", "Successful: an earlier attempt did all steps, the object is gone already")
+_WORST = (Replay.UNSAFE, Replay.CHECK, Replay.SAFE)
+
+
+@dataclass(frozen=True)
+class InOrder(Operation):
+    """
+    Do several operations to each object in the order given; ``operation=[A, B]`` means the same as ``InOrder([A, B])``.
+
+    The first one that fails ends it for that object: the report has one row, whose message says which step that was. A
+    later attempt begins with the first step again. What may be done again after a crash is decided by the step that
+    bears it least. Where a later step may have deleted the object already, the earlier ones are only taken for done if
+    what they leave is there.
+
+    An operation that deletes the object, or makes another version of it, has to be the last, and so has one that must
+    not be done twice.
+
+    Args:
+        operations: two or more operations.
+    """
+
+    operations: tuple[Operation, ...]
+
+    name: ClassVar[str] = "in_order"
+    replay: ClassVar[Replay] = Replay.SAFE
+
+    def __post_init__(self) -> None:
+        """Make one flat tuple of the steps; name, replay rule and the rest follow from them."""
+        if isinstance(self.operations, (list, tuple)):
+            nested = [each.operations if isinstance(each, InOrder) else (each,) for each in self.operations]
+            object.__setattr__(self, "operations", tuple(step for steps in nested for step in steps))
+        if found := self.problems():  # templates don't change which operations there are
+            raise ArgumentError.of(type(self).__name__, found)
+        object.__setattr__(self, "_contexts", (None, []))
+        super().__post_init__()
+        object.__setattr__(self, "name", "+".join(step.name for step in self.operations))
+        requests = dict.fromkeys(request for step in self.operations for request in step.requests)
+        object.__setattr__(self, "requests", tuple(requests))
+        object.__setattr__(self, "replay", min((step.replay for step in self.operations), key=_WORST.index))
+        object.__setattr__(self, "destroys", any(step.destroys for step in self.operations))
+        object.__setattr__(self, "is_probed", any(step.is_probed for step in self.operations))
+        limits = [step.most_at_once for step in self.operations if step.most_at_once]
+        object.__setattr__(self, "most_at_once", min(limits, default=0))
+
+    # -- what a user declares ------------------------------------------------------------------
+
+    def problems(self) -> list[str]:  # noqa: D102
+        if not isinstance(self.operations, tuple):
+            return [f"operations={self.operations!r}: expected a list of operations"]
+        if wrong := [step for step in self.operations if not isinstance(step, Operation)]:
+            return [f"{step!r} is not an operation" for step in wrong]
+        if len(self.operations) < 2:
+            return [f"{len(self.operations)} operations; expected two or more"]
+        found = [f"{type(step).__name__} is done by AWS alone" for step in self.operations if not step.runs_on_workers]
+        for step in self.operations[:-1]:
+            if step.ends_sequence:
+                found.append(f"{type(step).__name__} has to be the last operation: {step.ends_sequence}")
+            elif step.replay is Replay.UNSAFE:
+                found.append(
+                    f"{type(step).__name__} has to be the last operation unless it is declared idempotent: where a "
+                    "later one fails, the next attempt does all of them again"
+                )
+        return found
+
+    @property
+    def has_templates(self) -> bool:  # noqa: D102
+        return any(step.has_templates for step in self.operations)
+
+    def render(self, render_text: Callable[[str], str]) -> Self:  # noqa: D102
+        return type(self)(tuple(step.render(render_text) for step in self.operations))
+
+    def columns(self) -> set[str]:  # noqa: D102
+        return set().union(*(step.columns() for step in self.operations))
+
+    def for_object(self, obj: S3Object) -> Self:  # noqa: ARG002, D102 - each step takes its own columns
+        return self
+
+    def for_probe(self, sample: S3Object) -> Self:  # noqa: D102
+        return type(self)(tuple(step.for_probe(sample) for step in self.operations))
+
+    def to_json(self) -> dict[str, Any]:  # noqa: D102
+        return {"operation": type(self).__name__, "operations": [step.to_json() for step in self.operations]}
+
+    def completed(self, document: Mapping[str, Any]) -> dict[str, Any]:  # noqa: D102
+        steps = document.get("operations", ())
+        if len(steps) != len(self.operations):
+            return dict(document)
+        told = [step.completed(each) for step, each in zip(self.operations, steps, strict=True)]
+        return {**document, "operations": told}
+
+    def managed_problems(self) -> list[str]:  # noqa: D102
+        return ["AWS S3 Batch Operations does one operation a job; use engine='worker', or one job for each operation"]
+
+    # -- what the engine asks -----------------------------------------------------------------
+
+    def machine_problems(self) -> list[str]:  # noqa: D102
+        return [problem for step in self.operations for problem in step.machine_problems()]
+
+    def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: D102
+        told = []
+        outcome = SUCCESS
+        parts = []
+        for number, step in enumerate(self.operations, 1):
+            try:
+                parts.append(step.for_object(obj))
+            except ArgumentError as error:  # before the first request: nothing is half done
+                return self._failed(number, Outcome(400, step.invalid_code, str(error)[:500]))
+        for number, (part, own) in enumerate(zip(parts, self._own_contexts(context), strict=True), 1):
+            outcome = yield from part.steps(obj, own)
+            if outcome.error_code:
+                if outcome.error_code in VANISHED and (yield from self._was_all_done(obj, context)):
+                    return _DONE_BEFORE
+                return self._failed(number, outcome)
+            if outcome.message != SUCCESS.message:
+                told.append(outcome.message)
+        return outcome._replace(message="; ".join(told)) if told else outcome
+
+    def _failed(self, number: int, outcome: Outcome) -> Outcome:
+        step = f"step {number} of {len(self.operations)}, {self.operations[number - 1].name}"
+        return outcome._replace(message=f"{step}: {outcome.message}")
+
+    def _was_all_done(self, obj: S3Object, context: RunContext) -> Steps[bool]:
+        """Return whether *obj* is gone by an earlier attempt's last step, and the others have left their mark."""
+        if not (context.is_replay and self.destroys):
+            return False
+        for step, own in zip(self.operations, self._own_contexts(context), strict=True):
+            if not (yield from step.for_object(obj).was_done(obj, own)):
+                return False
+        return True
+
+    def _own_contexts(self, context: RunContext) -> list[RunContext]:
+        """Return what each step is told: of the findings only its own. Made once per run."""
+        known, contexts = self._contexts  # type: ignore[attr-defined]
+        if known is not context:
+            contexts = [
+                replace(context, capabilities=_own(context.capabilities, number))
+                for number in range(1, len(self.operations) + 1)
+            ]
+            object.__setattr__(self, "_contexts", (context, contexts))
+        return contexts  # type: ignore[no-any-return]
+
+    def buckets(self, sample: S3Object) -> list[str]:  # noqa: D102
+        return list(dict.fromkeys(bucket for step in self.operations for bucket in step.buckets(sample)))
+
+    def bucket_problems(self, facts: BucketFacts) -> list[str]:  # noqa: D102
+        return [f"{step.name}: {problem}" for step in self.operations for problem in step.bucket_problems(facts)]
+
+    def object_problems(self, obj: S3Object, facts: BucketFacts) -> list[str]:  # noqa: D102
+        return [f"{step.name}: {problem}" for step in self.operations for problem in step.object_problems(obj, facts)]
+
+    def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
+        findings: dict[str, str] = {}
+        for number, step in enumerate(self.operations, 1):
+            if not step.is_probed:
+                continue
+            if number > 1:  # the step before may have left anything, or nothing
+                response = yield Request(_PUT, scratch.bucket, scratch.key, body=SCRATCH_BODY)
+                expect_success(step.name, response)
+                scratch = scratch._replace(e_tag=response.headers.get("etag", "").strip('"'))
+            own = yield from step.probe(scratch, sample)
+            findings.update({f"{number}.{name}": finding for name, finding in own.items()})
+        return findings
+
+    def warnings(self, capabilities: Capabilities) -> list[str]:  # noqa: D102
+        own = enumerate(self.operations, 1)
+        return [warning for number, step in own for warning in step.warnings(_own(capabilities, number))]
+
+    def iam_actions(self) -> set[str]:  # noqa: D102
+        return set().union(*(step.iam_actions() for step in self.operations))
+
+
+def _own(capabilities: Capabilities, number: int) -> Capabilities:
+    """Return *capabilities* with the findings of the step *number* only, under the names that it knows."""
+    prefix = f"{number}."
+    own = {name.removeprefix(prefix): found for name, found in capabilities.findings.items() if name.startswith(prefix)}
+    return replace(capabilities, findings=own)

@@ -1,0 +1,179 @@
+"""`S3BatchJobTrigger`: waits for the end of a job of AWS S3 Batch Operations without a worker slot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_s3batch.core.errors import S3BatchError
+from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+
+if TYPE_CHECKING:
+    from airflow_s3batch.hooks.s3_batch import S3BatchHook
+    from airflow_s3batch.managed import JobProgress
+    from airflow_s3batch.triggers.job_watch import JobWatch
+
+PROGRESS_KEY = "progress"
+"""XCom key under which the counts of a running job are kept up to date."""
+
+
+class S3BatchJobTrigger(BaseTrigger):
+    """
+    Look after the job every *poll_interval_s* seconds; one event ends it.
+
+    The event is ``{"status": "over", "job_status": …}`` or ``{"status": "error", "message": …, "is_retryable": …}``,
+    with ``job_id`` and ``carried``. Trouble that may pass is borne for some looks. While the task is deferred, its
+    log tells what changes, and its XCom ``progress`` holds the counts.
+
+    boto3 blocks, so each look runs in a thread and the triggerer's loop goes on; no extra of the amazon provider is
+    needed.
+
+    Args:
+        job_id: which job.
+        account_id: the account that it belongs to; that of the credentials if left out.
+        poll_interval_s: seconds between two looks.
+        cancel_on_kill: cancel the job when somebody clears the task, or marks it as failed or succeeded, while it is
+            deferred. Airflow tells a trigger so from 3.3 on; before that the job goes on.
+        carried: comes back with the event; JSON-ready.
+        pauses_first: let *poll_interval_s* pass before the first look.
+        aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        account_id: str | None = None,
+        poll_interval_s: float = 30.0,
+        cancel_on_kill: bool = False,
+        carried: Mapping[str, Any] | None = None,
+        pauses_first: bool = False,
+        aws_conn_id: str | None = DEFAULT_CONN_ID,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.job_id = job_id
+        self.account_id = account_id
+        self.poll_interval_s = poll_interval_s
+        self.cancel_on_kill = cancel_on_kill
+        self.carried = carried
+        self.pauses_first = pauses_first
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what makes an equal trigger in the triggerer."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "job_id": self.job_id,
+                "account_id": self.account_id,
+                "poll_interval_s": self.poll_interval_s,
+                "cancel_on_kill": self.cancel_on_kill,
+                "carried": dict(self.carried) if self.carried else None,
+                "pauses_first": self.pauses_first,
+                "aws_conn_id": self.aws_conn_id,
+                "region_name": self.region_name,
+                "verify": self.verify,
+                "botocore_config": dict(self.botocore_config) if self.botocore_config else None,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until the job is over, or can't be looked at."""
+        if self.pauses_first:
+            await asyncio.sleep(self.poll_interval_s)
+        try:
+            progress = await self._end(await self._watch())
+        except S3BatchError as error:
+            yield self._event(status="error", message=str(error), is_retryable=error.is_retryable)
+        else:
+            yield self._event(status="over", job_status=progress.status)
+
+    async def on_kill(self) -> None:
+        """
+        Cancel the job if *cancel_on_kill* says so.
+
+        Airflow (from 3.3 on) calls it when a user acts on the deferred task; not on a restart of the triggerer, nor
+        when the task's time is up. What it raises, Airflow writes to the log.
+        """
+        if not self.cancel_on_kill:
+            return
+        from airflow_s3batch.managed import CANCELLED_BY_TASK
+
+        hook = await self._hook()
+        status = await asyncio.to_thread(hook.cancel_job, self.job_id, CANCELLED_BY_TASK)
+        self.log.info("Job %s was cancelled with the task; it is %s.", self.job_id, status)
+
+    async def _hook(self) -> S3BatchHook:
+        from asgiref.sync import sync_to_async
+
+        settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+
+        def connected() -> S3BatchHook:
+            hook = settings.batch_hook(self.account_id)
+            _ = hook.control
+            return hook
+
+        # Connections come through the triggerer's own loop; only asgiref's threads know the way back to it.
+        return await sync_to_async(connected)()
+
+    async def _watch(self) -> JobWatch:
+        from airflow_s3batch.triggers.job_watch import JobWatch
+
+        return JobWatch(await self._hook(), self.job_id, log=self.log.info)
+
+    async def _end(self, watch: JobWatch) -> JobProgress:
+        """Return where the job is once it is over."""
+        told: dict[str, Any] = {}
+        while True:
+            progress = await asyncio.to_thread(watch.look)
+            if progress is not None and progress.is_over:
+                return progress
+            if progress is not None and (counts := _counts(progress)) != told:
+                told = counts
+                await self._show(counts)
+            await asyncio.sleep(self.poll_interval_s)
+
+    async def _show(self, counts: Mapping[str, Any]) -> None:
+        """Let the task's XCom tell *counts*; where Airflow does not let a trigger do so, only the log tells."""
+        ti = self.task_instance
+        if ti is None:
+            return
+        from asgiref.sync import sync_to_async
+
+        def push() -> None:
+            from airflow.sdk.execution_time.xcom import XCom
+
+            XCom.set(
+                key=PROGRESS_KEY,
+                value=dict(counts),
+                dag_id=ti.dag_id,
+                task_id=ti.task_id,
+                run_id=ti.run_id,
+                map_index=-1 if ti.map_index is None else ti.map_index,
+            )
+
+        try:
+            await sync_to_async(push)()
+        except Exception as error:  # noqa: BLE001 - whatever Airflow raises here must not end the wait
+            self.log.debug("The counts can't be shown as XCom: %s", error)
+
+    def _event(self, **payload: Any) -> TriggerEvent:
+        return TriggerEvent({**payload, "job_id": self.job_id, "carried": self.carried})  # type: ignore[no-untyped-call]
+
+
+def _counts(progress: JobProgress) -> dict[str, Any]:
+    return {
+        "job_status": progress.status,
+        "total": progress.total,
+        "succeeded": progress.succeeded,
+        "failed": progress.failed,
+    }

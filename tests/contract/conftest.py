@@ -1,0 +1,46 @@
+"""The stores of the contract: real servers, and AWS where the environment names a bucket."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+
+from worlds import World, aws_world, world_of
+
+from airflow_s3batch import testing
+
+SERVERS = {"seaweedfs": testing.seaweedfs, "ministack": testing.ministack}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "contract" in item.path.parts:
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session", params=[*SERVERS, "aws"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A store; without its program the test is skipped, on CI it fails. AWS is always only skipped."""
+    if request.param == "aws":
+        found = aws_world()
+        if found is None:
+            pytest.skip("not run on AWS: S3BATCH_TEST_AWS_BUCKET names no bucket (see worlds.aws_world)")
+        yield found
+        return
+    try:
+        context = SERVERS[request.param]()
+        server = context.__enter__()
+    except testing.ServerMissingError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    try:
+        yield world_of(server, request.param)
+    finally:
+        context.__exit__(None, None, None)

@@ -1,0 +1,110 @@
+"""What is in the least policy, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.operations import (
+    Column,
+    CopyObject,
+    DeleteObject,
+    LambdaInvoke,
+    PutObjectRetention,
+    PutObjectTagging,
+    ReplicateObject,
+    RewriteObject,
+    iam_policies,
+    iam_policy,
+)
+
+JOB = "s3://ops/batch"
+ROLE = "arn:aws:iam::123456789012:role/batch"
+
+
+def statements(operation: Any, manifest: Any = "s3://lake/raw/", who: str = "worker", **how: Any) -> dict[str, Any]:
+    """Return the statements of a policy by name."""
+    found = iam_policies(operation, manifest, JOB, **how)[who]["Statement"]
+    return {statement["Sid"]: statement for statement in found}
+
+
+def test_objects_and_targets_get_what_they_need_and_no_more() -> None:
+    """A copy reads here and writes there."""
+    found = statements(CopyObject("archive", tags={}), ["s3://lake/raw/", "other"])
+    assert found["Objects"]["Resource"] == ["arn:aws:s3:::lake/raw/*", "arn:aws:s3:::other/*"]
+    assert set(found["Objects"]["Action"]) == {"s3:GetObject", "s3:GetObjectVersion"}
+    assert found["Targets"]["Resource"] == ["arn:aws:s3:::archive/*"]
+    assert not {"s3:DeleteObject", "s3:PutObjectTagging"} & set(found["Targets"]["Action"])
+    assert set(found) == {"Objects", "Targets", "Buckets", "JobFiles", "JobFolder"}
+
+
+def test_the_jobs_folder_and_the_inventory_are_named() -> None:
+    """Nothing beside them; a manifest's URL stands for the inventory it belongs to."""
+    for inventory in ("s3://inv/lake/daily/", "s3://inv/lake/daily/2026-11-22T01-00Z/manifest.json"):
+        found = statements(DeleteObject(), inventory=inventory)
+        assert found["JobFiles"]["Resource"] == ["arn:aws:s3:::ops/batch/*"]
+        assert found["JobFolder"]["Condition"] == {"StringLike": {"s3:prefix": ["batch", "batch/*"]}}
+        assert found["Inventory"]["Resource"] == ["arn:aws:s3:::inv/lake/daily/*"]
+
+
+def test_keys_are_those_that_are_named_or_those_of_s3() -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    assert "Keys" not in statements(PutObjectTagging({"k": "v"}))
+    assert statements(RewriteObject("SSE-KMS"), kms_keys=[key])["Keys"]["Resource"] == [key]
+    assert statements(RewriteObject("SSE-KMS"))["Keys"]["Condition"] == {
+        "StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}
+    }
+
+
+def test_a_function_is_named_in_full() -> None:
+    found = statements(LambdaInvoke("greet"), region="eu-central-1", account_id="123456789012")
+    assert found["Functions"]["Resource"] == ["arn:aws:lambda:eu-central-1:123456789012:function:greet"]
+    assert "Objects" not in found
+
+
+def test_a_managed_job_has_a_caller_a_role_and_who_may_take_it() -> None:
+    operation = PutObjectRetention("GOVERNANCE", "2030-01-01", bypass_governance_retention=True)
+    how: dict[str, Any] = {"engine": "managed", "role_arn": ROLE, "account_id": "123456789012"}
+    caller, role = (statements(operation, who=who, **how) for who in ("caller", "role"))
+    assert caller["PassRole"]["Resource"] == [ROLE]
+    assert set(caller["Jobs"]["Action"]) == {"s3:CreateJob", "s3:ListJobs"}
+    assert "Objects" not in caller
+    assert role["Objects"]["Action"] == ["s3:BypassGovernanceRetention", "s3:PutObjectRetention"]
+    assert role["Locks"]["Resource"] == ["arn:aws:s3:::lake"]
+    assert role["Report"]["Action"] == ["s3:PutObject"]
+    (trust,) = iam_policies(operation, "lake", JOB, **how)["trust"]["Statement"]
+    assert trust["Principal"] == {"Service": "batchoperations.s3.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+
+
+def test_it_is_printed_as_json() -> None:
+    assert json.loads(iam_policy(DeleteObject(), "lake", JOB))["Version"] == "2012-10-17"
+    managed = json.loads(iam_policy(ReplicateObject(), "lake", JOB, engine="managed", role_arn=ROLE))
+    assert list(managed) == ["caller", "role", "trust"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ((DeleteObject(), [], JOB, {}), "manifest is empty"),
+        ((DeleteObject(), "lake", "ops", {}), "job_url='ops' is not an S3 URL"),
+        ((DeleteObject(), "lake", JOB, {"engine": "other"}), "expected 'worker' or 'managed'"),
+        ((DeleteObject(), "lake", JOB, {"engine": "managed", "role_arn": ROLE}), "has no DeleteObject"),
+        ((PutObjectTagging({"k": "v"}), "lake", JOB, {"engine": "managed"}), "role_arn is missing"),
+        ((ReplicateObject(), "lake", JOB, {}), "done by AWS alone"),
+        ((CopyObject(Column("to")), "lake", JOB, {}), "targets="),
+        (("tag", "lake", JOB, {}), "is not an operation"),
+    ],
+)
+def test_wrong_arguments_are_sentences(arguments: Any, part: str) -> None:
+    *positional, how = arguments
+    with pytest.raises(ArgumentError, match=part):
+        iam_policies(*positional, **how)
+
+
+def test_targets_of_a_column_are_those_that_are_named() -> None:
+    found = statements(CopyObject(Column("to")), targets=["a", "b"])
+    assert found["Targets"]["Resource"] == ["arn:aws:s3:::a/*", "arn:aws:s3:::b/*"]

@@ -1,0 +1,165 @@
+"""Moves: nothing is deleted that was not copied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scripted_store import answer, drive, headers_of
+
+from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.operations import MoveObject, Request, Response, RunContext
+from airflow_s3batch.operations.requests import Capabilities
+
+A, B = ("a" * 32, "b" * 32)
+OBJ = S3Object("b", "k", e_tag=A, size=3)
+AWS = RunContext()
+REPLAY = RunContext(is_replay=True, elapsed_s=lambda: 60.0)
+MOVE = MoveObject("t")
+GONE = answer(404, "NoSuchKey")
+NOW = "Sun, 22 Nov 2026 10:00:00 GMT"
+
+
+def head(e_tag: str = A, length: str = "3", **headers: Any) -> Response:
+    return answer(etag=f'"{e_tag}"', content_length=length, date=NOW, **headers)
+
+
+def copied(e_tag: str = A) -> Response:
+    return answer(body=f"<CopyObjectResult><ETag>&quot;{e_tag}&quot;</ETag></CopyObjectResult>".encode())
+
+
+def apis(requests: list[Request]) -> list[str]:
+    return [request.call.api for request in requests]
+
+
+def test_an_object_is_copied_looked_at_and_deleted_under_its_etag() -> None:
+    outcome, requests = drive(MOVE.steps(OBJ, AWS), [head(), copied(), head(), answer(204)])
+    assert outcome.is_success
+    assert apis(requests) == ["HeadObject", "CopyObject", "HeadObject", "DeleteObject"]
+    assert headers_of(requests[1])["x-amz-copy-source-if-match"] == f'"{A}"'
+    assert headers_of(requests[3]) == {"if-match": f'"{A}"'}
+    assert [request.bucket for request in requests] == ["b", "t", "t", "b"]
+    assert [request.call.from_source for request in requests] == [True, False, False, True]
+
+
+def test_conditions_on_the_source_are_judged_by_the_head() -> None:
+    """The copy is pinned by the ETag, which in S3 lifts a condition by time."""
+    seen = head(last_modified=NOW)
+    late = MoveObject("t", copy_source_if_unmodified_since="2020-01-01")
+    outcome, requests = drive(late.steps(OBJ, AWS), [seen])
+    assert (outcome.error_code, len(requests)) == ("PreconditionFailed", 1)
+    early = MoveObject("t", copy_source_if_modified_since="2020-01-01")
+    assert drive(early.steps(OBJ, AWS), [seen, copied(), head(), answer(204)])[0].is_success
+
+
+def test_a_named_version_is_deleted_by_its_id() -> None:
+    _, requests = drive(MOVE.steps(OBJ._replace(version_id="v1"), AWS), [head(), copied(), head(), answer(204)])
+    assert headers_of(requests[1])["x-amz-copy-source"] == "b/k?versionId=v1"
+    assert (requests[3].version_id, requests[3].headers) == ("v1", ())
+
+
+def test_calls_are_shared_and_the_payer_is_named_on_the_source() -> None:
+    """The engine prepares a call once."""
+    operation = MoveObject("t", requester_pays=True)
+    script = [head(), copied(), head(), answer(204)]
+    runs = [drive(operation.steps(OBJ._replace(key=key), AWS), script)[1] for key in "ab"]
+    assert [request.call for request in runs[0]] == [request.call for request in runs[1]]
+    assert headers_of(runs[0][0])["x-amz-request-payer"] == "requester"
+    assert headers_of(runs[0][3])["x-amz-request-payer"] == "requester"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ([head(B)], "PreconditionFailed"),  # changed since the manifest
+        ([answer(content_length="3")], "InvalidRequest"),  # no ETag
+        ([GONE], "NoSuchKey"),
+        ([head(), answer(403, "AccessDenied")], "AccessDenied"),
+        ([head(), answer(412, "PreconditionFailed")], "PreconditionFailed"),
+        ([head(), copied(), GONE], "PreconditionFailed"),  # the copy is gone again
+        ([head(), copied(), head(B)], "PreconditionFailed"),  # somebody wrote to the target
+        ([head(), copied(B), head(B)], "PreconditionFailed"),  # the copy is not the object's body
+        ([head(), copied(), head(length="2")], "PreconditionFailed"),
+        ([head(), answer(), head()], "PreconditionFailed"),  # the store does not say what it made
+    ],
+)
+def test_the_original_stays_unless_its_copy_was_seen(script: list[Response], code: str) -> None:
+    outcome, requests = drive(MOVE.steps(OBJ, AWS), script)
+    assert outcome.error_code == code
+    assert "DeleteObject" not in apis(requests)
+
+
+def test_another_etag_is_fine_where_etags_are_no_md5() -> None:
+    """Under KMS a copy has another one."""
+    made = head(B, x_amz_server_side_encryption="aws:kms")
+    outcome, _ = drive(MOVE.steps(OBJ, AWS), [head(), copied(B), made, answer(204)])
+    assert outcome.is_success
+
+
+def test_an_original_that_changed_after_the_copy_stays() -> None:
+    script = [head(), copied(), head(), answer(412, "PreconditionFailed"), head(B)]
+    outcome, _ = drive(MOVE.steps(OBJ, AWS), script)
+    assert outcome.error_code == "PreconditionFailed"
+    assert outcome.message.startswith("copied, but the original is still there: the object has changed")
+
+
+def test_an_original_under_a_lock_stays() -> None:
+    obj = OBJ._replace(version_id="v1")
+    outcome, _ = drive(MOVE.steps(obj, AWS), [head(), copied(), head(), answer(403, "AccessDenied")])
+    assert (outcome.error_code, "still there" in outcome.message) == ("AccessDenied", True)
+
+
+@pytest.mark.parametrize(
+    ("there", "code"),
+    [
+        (head(last_modified=NOW), ""),
+        (head(B, last_modified=NOW), "NoSuchKey"),
+        (head(length="5", last_modified=NOW), "NoSuchKey"),
+        (head(last_modified="Sun, 22 Nov 2026 09:00:00 GMT"), "NoSuchKey"),  # there before the job began
+        (GONE, "NoSuchKey"),
+    ],
+)
+@pytest.mark.parametrize("when", ["head", "copy"])
+def test_a_replay_takes_what_an_earlier_attempt_moved_for_a_success(there: Response, code: str, when: str) -> None:
+    """Also if a rival moves it between the HEAD and the copy."""
+    script = [GONE, there] if when == "head" else [head(), GONE, there]
+    assert drive(MOVE.steps(OBJ, REPLAY), script)[0].error_code == code
+
+
+def test_without_a_replay_gone_is_gone() -> None:
+    outcome, requests = drive(MOVE.steps(OBJ, AWS), [GONE])
+    assert (outcome.error_code, len(requests)) == ("NoSuchKey", 1)
+
+
+def test_an_object_is_not_moved_onto_itself() -> None:
+    outcome, requests = drive(MoveObject("b").steps(OBJ, AWS), [])
+    assert (outcome.error_code, requests) == ("InvalidRequest", [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"skip_existing": "any"}, "would not be moved"),
+        ({"allow_unconditional": 1}, "True or False"),
+        ({"bypass_governance_retention": "yes"}, "True or False"),
+        ({"storage_class": "COLD"}, "STANDARD_IA"),
+    ],
+)
+def test_wrong_literals_fail_where_they_are_written(arguments: dict[str, Any], part: str) -> None:
+    with pytest.raises(ArgumentError, match=part):
+        MoveObject("t", **arguments)
+
+
+def test_a_move_destroys_and_aws_has_none() -> None:
+    assert MOVE.destroys
+    assert MOVE.managed_problems() == ["AWS S3 Batch Operations has no MoveObject; use engine='worker'"]
+
+
+def test_deletes_are_unconditional_only_where_that_is_allowed_by_name() -> None:
+    context = RunContext(Capabilities(False, {"single_conditions": "ignored"}))
+    kept, _ = drive(MOVE.steps(OBJ, context), [head(), copied(), head()])
+    assert "ignores If-Match" in kept.message
+    bold = MoveObject("t", allow_unconditional=True)
+    outcome, requests = drive(bold.steps(OBJ, context), [head(), copied(), head(), answer(204)])
+    assert (outcome.is_success, requests[3].headers) == (True, ())
