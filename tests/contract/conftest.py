@@ -24,14 +24,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
 
 
-@pytest.fixture(scope="session", params=[*SERVERS, "aws"])
+AWS = aws_world()
+"""``None`` if the environment names no bucket on AWS."""
+
+
+def pytest_report_header() -> str:
+    told = "S3BATCH_TEST_AWS_BUCKET names no bucket (see worlds.aws_world)"
+    return f"contract tests run on {', '.join(SERVERS)}" + (" and AWS" if AWS else f", not on AWS: {told}")
+
+
+@pytest.fixture(scope="session", params=[*SERVERS, *(["aws"] if AWS else [])])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """A store; without its program the test is skipped, on CI it fails. AWS is always only skipped."""
+    """A store; without its program the test is skipped, on CI it fails."""
     if request.param == "aws":
-        found = aws_world()
-        if found is None:
-            pytest.skip("not run on AWS: S3BATCH_TEST_AWS_BUCKET names no bucket (see worlds.aws_world)")
-        yield found
+        assert AWS is not None
+        yield AWS
         return
     try:
         context = SERVERS[request.param]()

@@ -8,23 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from server_users import DEPUTY, READER, STRANGER, BucketFactory
 
 from airflow_s3batch import testing
-from airflow_s3batch.testing.servers import Identity
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-READER = Identity("reader", "s3batch-reader", "s3batch-reader-secret", ("Read", "List"))
-"""May read and list everything and change nothing."""
-
-STRANGER = Identity("stranger", "s3batch-stranger", "s3batch-stranger-secret", ("Read:nowhere",))
-"""May do nothing with any bucket that a test makes."""
-
-DEPUTY = Identity("deputy", "s3batch-deputy", "s3batch-deputy-secret")
-"""May do everything, as the server's own user."""
-
-BucketFactory = Callable[..., str]
 _numbers = itertools.count(1)
 _clients: dict[str, Any] = {}
 

@@ -19,7 +19,7 @@ from airflow_s3batch.testing import MemoryStorage, Server
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 UNTIL = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
 

@@ -20,7 +20,7 @@ from airflow_s3batch.operations import checksums as module
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 MIB = 1024**2
 STORED = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")

@@ -19,11 +19,12 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine import Policy
 from airflow_s3batch.operations import DeleteObject, Operation, RewriteObject
+from airflow_s3batch.operations.encryption import EncryptionChoice
 from airflow_s3batch.testing import Server
 from airflow_s3batch.testing.storage import MemoryStorage
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 PLACE = "bucket/key"
 OLD, NEW = b"the body that the manifest saw", b"what somebody else wrote"
@@ -135,7 +136,10 @@ class TestRewrites:
         assert outcome.is_success, outcome
         current = s3.current(PLACE)
         assert current is not None
-        assert (current.body, current.headers[SSE]) == (OLD, operation._choice.copy_params()["ServerSideEncryption"])
+        assert (current.body, current.headers[SSE]) == (
+            OLD,
+            EncryptionChoice.of(operation).copy_params()["ServerSideEncryption"],
+        )
 
     def test_a_copy_that_fails_inside_a_200_may_have_been_made(self, s3: StrictS3) -> None:
         """CopyObject may answer 200 and an error; what comes of sending it again is judged as after a lost answer."""

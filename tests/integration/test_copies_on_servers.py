@@ -14,7 +14,7 @@ from airflow_s3batch.operations import Column, CopyObject, RunContext
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 MIB = 1024**2
 CONTENT = {

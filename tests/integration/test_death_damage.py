@@ -18,7 +18,7 @@ from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 TAGGING = PutObjectTagging({"by": "job"})
 ROWS, RANGE = 40, 10

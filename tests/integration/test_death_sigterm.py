@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from deaths import Child
-
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 ROWS, RANGE = 600, 10
 IN_FLIGHT = 128

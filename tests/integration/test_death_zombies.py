@@ -20,7 +20,7 @@ from airflow_s3batch.operations import DeleteObject, Operation, PutObjectTagging
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 ROWS, RANGE, GONE = 60, 10, (7, 33)
 TAGGING = PutObjectTagging({"by": "job"})

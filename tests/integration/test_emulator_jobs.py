@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import READER, BucketFactory
 from emulated_jobs import EmulatedJobs, Ended
+from server_users import READER, BucketFactory
 
 from airflow_s3batch.testing import S3BatchEmulator, Server, write_inventory
 from airflow_s3batch.testing.emulator.events import to_event_bridge

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from conftest import BucketFactory
 from emulated_jobs import EmulatedJobs
+from server_users import BucketFactory
 
 from airflow_s3batch.testing import S3BatchEmulator, Server
 

@@ -38,7 +38,7 @@ from airflow_s3batch.testing import (
 )
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 TAGGING = PutObjectTagging({"by": "job"})
 ROWS = 40

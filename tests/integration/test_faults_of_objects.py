@@ -47,7 +47,7 @@ from airflow_s3batch.testing import (
 from airflow_s3batch.testing.fault_requests import When
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 EACH = 3
 """Objects that a fault happens to."""

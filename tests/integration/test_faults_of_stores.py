@@ -21,7 +21,7 @@ from server_jobs import TASK, ServerJob, publish, put_objects, tags, watched
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.engine import S3Access, run_batch, run_shard, setbacks
+from airflow_s3batch.engine import S3Access, run_batch, run_shard, sender, setbacks
 from airflow_s3batch.engine.signing import Signer
 from airflow_s3batch.operations import Operation, PutObjectTagging
 from airflow_s3batch.testing import (
@@ -46,7 +46,7 @@ from airflow_s3batch.testing import (
 )
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 TAGGING = PutObjectTagging({"by": "job"})
 ROWS = 40
@@ -237,7 +237,7 @@ def test_the_stores_time_is_asked_for_where_the_refusal_does_not_tell_it(
 ) -> None:
     """SeaweedFS says that our clock is wrong, and not by how much. It goes wrong with the first object."""
     behind_s = [0.0]
-    monkeypatch.setattr(setbacks, "Signer", functools.partial(Signer, clock=lambda: time.time() - behind_s[0]))
+    monkeypatch.setattr(sender, "Signer", functools.partial(Signer, clock=lambda: time.time() - behind_s[0]))
 
     def go_wrong(obj: S3Object) -> None:
         if obj.key.isdigit():

@@ -36,7 +36,7 @@ from airflow_s3batch.testing import (
 from airflow_s3batch.testing.fault_exchange import ProxiedExchange
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 ROWS = 24
 

@@ -22,7 +22,7 @@ from airflow_s3batch.operations import Column, LambdaInvoke
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 LIBRARY = ("aws-lambda-powertools", "jmespath", "typing_extensions")
 

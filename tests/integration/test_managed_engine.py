@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BucketFactory
 from server_jobs import STRICT, TASK, ServerJob, client_of, publish, put_objects, tags
+from server_users import BucketFactory
 
 from airflow_s3batch import testing
 from airflow_s3batch.core.errors import ArgumentError, InfrastructureError, TooManyFailuresError

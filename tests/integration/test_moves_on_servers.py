@@ -26,7 +26,7 @@ from airflow_s3batch.operations.requests import Capabilities
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 UNCONDITIONAL = {"seaweedfs": False, "ministack": True}
 """Whether an in-place rewrite has to be allowed by name."""

@@ -21,7 +21,7 @@ from airflow_s3batch.reports import JobSummary, build_report
 from airflow_s3batch.testing import Server, write_inventory
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -23,7 +23,7 @@ from airflow_s3batch.operations import Column, PutObjectTagging, PythonInvoke
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 BOTH = pytest.mark.parametrize("in_processes", [False, True], ids=["threads", "processes"])
 ROWS, RANGE = 20, 10

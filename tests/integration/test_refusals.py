@@ -31,7 +31,7 @@ from airflow_s3batch.testing import Server
 from airflow_s3batch.testing.servers import Identity
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 KEYS = [f"a {number}" for number in range(20)]
 TAGGING = PutObjectTagging({"k": "v"})

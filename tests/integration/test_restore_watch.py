@@ -9,7 +9,8 @@ import pytest
 from archive_server import ArchiveS3, archive_s3
 from server_jobs import NOW, TASK, ServerJob, publish
 
-from airflow_s3batch.core.errors import AccessError, TooManyFailuresError
+from airflow_s3batch.core.errors import AccessError, ArgumentError, TooManyFailuresError
+from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine import Policy
 from airflow_s3batch.operations import RestoreObject
@@ -37,19 +38,22 @@ def restore(s3: ArchiveS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     server = Server(s3.endpoint_url, "archive", "archive-secret", "us-east-1", 0, {})
 
     def run(keys: Sequence[str], policy: Policy = POLICY, range_rows: int = 50) -> ServerJob:
+        job = published(keys, range_rows)
+        again(job, policy)
+        return job
+
+    def published(keys: Sequence[str], range_rows: int) -> ServerJob:
         objects = [S3Object("b", key, size=1, storage_class="GLACIER") for key in keys]
         shards = -(-len(keys) // (4 * range_rows))
         storage = MemoryStorage()
-        job = publish(server, "s3://ops/job", objects, tmp_path, range_rows=range_rows, storage=storage, shards=shards)
-        again(job, policy)
-        return job
+        return publish(server, "s3://ops/job", objects, tmp_path, range_rows=range_rows, storage=storage, shards=shards)
 
     def again(job: ServerJob, policy: Policy) -> None:
         for shard in range(len(job.manifest.shards)):
             job.attempt(RestoreObject(days=1), shard, access=s3.access, policy=policy)
         build_report(job.storage, job.manifest.job_url, TASK, now=NOW)
 
-    run.again = again  # type: ignore[attr-defined]
+    run.again, run.publish = again, published  # type: ignore[attr-defined]
     return run
 
 
@@ -132,10 +136,9 @@ def test_new_watch_goes_on_where_the_old_one_was(s3: ArchiveS3, restore: Callabl
     s3.finish()
     s3.looked()
     looks = 0
-    while watch_of(job, s3).look(-1.0):
+    while (watch := watch_of(job, s3)).look(-1.0):
         looks += 1
         assert s3.looked() == 50
-    watch = watch_of(job, s3)
     assert looks == 6
     assert (watch.is_done, watch.state.readable) == (True, 300)
     assert s3.looked() == 0
@@ -168,14 +171,56 @@ def test_job_that_was_begun_anew_is_looked_at_anew(s3: ArchiveS3, restore: Calla
     """What was readable then may have expired, and was asked for again."""
     s3.archived.update(keys_of(60))
     job = restore(keys_of(60))
-    s3.finish()
+    job.storage.write(JobLayout(job.manifest.job_url).operation(TASK).refusal(0), b"{}")
+    s3.finish(*keys_of(59))
     watch_of(job, s3).look(LONG_S)
-    s3.archived, s3.readable = s3.readable, set()
-    assert watch_of(job, s3).is_done
+    s3.archived, s3.readable, s3.restoring = s3.restoring | s3.readable, set(), set()
+    assert watch_of(job, s3).state.readable == 59
     job.attempt(RestoreObject(days=1), access=s3.access, policy=POLICY, resume=False)
     watch = watch_of(job, s3)
     watch.look(LONG_S)
     assert len(watch.state.waiting) == 60
+
+
+def test_all_is_looked_at_again_once_all_was_seen(s3: ArchiveS3, restore: Callable[..., ServerJob]) -> None:
+    """Copies may have expired since: a sensor that is cleared must not say that they can be read."""
+    s3.archived.update(keys_of(60))
+    job = restore(keys_of(60))
+    s3.finish()
+    watch = watch_of(job, s3)
+    watch.look(LONG_S)
+    assert watch.is_done
+    s3.archived, s3.readable = s3.readable, set()
+    with pytest.raises(TooManyFailuresError, match="50 objects are archived"):
+        watch_of(job, s3).look(LONG_S)
+
+
+def test_job_without_a_report_may_restore_more(s3: ArchiveS3, restore: Callable[..., ServerJob]) -> None:
+    """It has not begun, or has done one of its shards: archived is no failure yet."""
+    keys = keys_of(60)
+    s3.archived.update(keys)
+    job = restore.publish(keys, range_rows=10)  # type: ignore[attr-defined]
+    watch = watch_of(job, s3)
+    watch.look(LONG_S)
+    assert (watch.is_done, watch.state.unrestored) == (False, 0)
+    assert "no report yet" in watch.sentence()
+    job.attempt(RestoreObject(days=1), 0, access=s3.access, policy=POLICY)
+    s3.finish()
+    watch = watch_of(job, s3)
+    watch.look(LONG_S)
+    assert (watch.is_done, watch.state.unrestored, len(watch.state.waiting)) == (False, 0, 30)
+    restore.again(job, POLICY)  # type: ignore[attr-defined]
+    s3.finish()
+    watch = watch_of(job, s3)
+    watch.look(LONG_S)
+    assert (watch.is_done, watch.state.readable) == (True, 60)
+
+
+def test_report_of_another_task_is_an_error(s3: ArchiveS3, restore: Callable[..., ServerJob]) -> None:
+    """The task that is meant has done nothing."""
+    job = restore(keys_of(1))
+    with pytest.raises(ArgumentError, match=f"'group.rum'.*{TASK!r}"):
+        RestoreWatch(job.storage, s3.access, job.manifest.job_url, "group.rum", POLICY)
 
 
 def test_objects_that_can_not_be_seen_count_as_the_job_says(s3: ArchiveS3, restore: Callable[..., ServerJob]) -> None:

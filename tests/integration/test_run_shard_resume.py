@@ -34,7 +34,7 @@ from airflow_s3batch.operations import DeleteObject, Operation, PutObjectTagging
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 TAGGING = PutObjectTagging({"by": "job"})
 RANGE_ROWS = 10

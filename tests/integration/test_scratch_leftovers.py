@@ -13,7 +13,7 @@ from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 LEFT = ".s3batch-scratch/0123456789abcdef/object"
 MINE = ".s3batch-scratch-of-mine/object"

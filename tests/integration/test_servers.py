@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from airflow_s3batch.testing import Server
+    from server_users import BucketFactory
 
-    from .conftest import BucketFactory
+    from airflow_s3batch.testing import Server
 
 STARTERS = {"seaweedfs": servers.seaweedfs, "ministack": servers.ministack, "rclone": servers.rclone}
 HARD_KEYS = ["../up", "a/../b", "/leading", "a//b", "ends/", "k" * 1_024, "new\nline\ttab", "100%+é"]

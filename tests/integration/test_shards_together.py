@@ -26,9 +26,9 @@ from airflow_s3batch.engine import Policy, S3Access
 from airflow_s3batch.operations import PutObjectTagging
 
 if TYPE_CHECKING:
-    from airflow_s3batch.testing import Server
+    from server_users import BucketFactory
 
-    from .conftest import BucketFactory
+    from airflow_s3batch.testing import Server
 
 TAGGING = PutObjectTagging({"by": "job"})
 QUICK = Policy(tolerate=frozenset(), pulse_every_s=0.5, progress_every_s=0.5, max_concurrency=8)

@@ -11,9 +11,9 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.storage import S3Storage
 
 if TYPE_CHECKING:
-    from airflow_s3batch.testing import Server
+    from server_users import BucketFactory
 
-    from .conftest import BucketFactory
+    from airflow_s3batch.testing import Server
 
 
 def test_a_store_that_refuses_names_the_file_and_the_code(seaweedfs: Server, bucket: BucketFactory) -> None:

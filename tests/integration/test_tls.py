@@ -14,7 +14,7 @@ from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import FaultProxy, Server
 
 if TYPE_CHECKING:
-    from .conftest import BucketFactory
+    from server_users import BucketFactory
 
 pytestmark = pytest.mark.integration
 TAG = PutObjectTagging({"over": "tls"})

@@ -231,12 +231,13 @@ def test_what_is_declared_is_an_operation_or_several() -> None:
 
 KNOWN = {
     "EVERY": {"name", "requests", "replay", "destroys", "runs_on_workers", "is_probed", "most_at_once"},
-    "ITS OWN": {"problems", "has_templates", "render", "columns", "for_object", "for_probe", "to_json"},
+    "ITS OWN": {"problems", "has_templates", "render", "columns", "for_object", "for_probe", "to_json", "completed"},
     "FROM ALL STEPS": {
         "steps",
         "buckets",
         "bucket_problems",
         "object_problems",
+        "denied_for",
         "machine_problems",
         "probe",
         "warnings",
