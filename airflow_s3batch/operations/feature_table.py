@@ -92,7 +92,12 @@ LEFT_OUT: Mapping[str, str] = {
 """Fields of the model that no declaration has, and why."""
 
 
-_BEHIND = {"S3PutObjectCopy.MetadataDirective": "CopyObject.metadata"}
+_BEHIND = {
+    "S3PutObjectCopy.MetadataDirective": "CopyObject.metadata",
+    "S3PutObjectCopy.ObjectLockRetainUntilDate": "CopyObject.object_lock_retain_until_date",
+    "S3PutObjectRetention.Retention.RetainUntilDate": "PutObjectRetention.retain_until",
+}
+"""Fields whose own can't be found by leaving it out, as others need it."""
 
 
 class Cell(NamedTuple):
