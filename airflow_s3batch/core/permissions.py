@@ -34,9 +34,14 @@ def object_actions(actions: Iterable[str], *, has_version: bool) -> list[str]:
     return sorted(named - (twins if has_version else versioned))
 
 
+def is_locked(message: str) -> bool:
+    """Return whether the store's *message* says that Object Lock protects this very object, whoever asks."""
+    return _LOCKED in message.lower()
+
+
 def is_reason_named(message: str) -> bool:
     """Return whether the store's *message* says why it refuses."""
-    return bool(_NAMED.search(message)) or _LOCKED in message.lower()
+    return is_locked(message) or bool(_NAMED.search(message))
 
 
 def missing_permission(code: str, message: str, actions: Iterable[str], place: str) -> str:
@@ -60,7 +65,7 @@ def missing_permission(code: str, message: str, actions: Iterable[str], place: s
         )  # one clause for many objects, and no key in it
         reason = (named["reason"] or "").strip().rstrip(".,")
         return f"the credentials lack {named['action']} on {where}" + (f", {reason}" if reason else "")
-    if _LOCKED in message.lower():
+    if is_locked(message):
         return (
             f"Object Lock protects versions in {place}: nobody can shorten a retention in COMPLIANCE, one in "
             "GOVERNANCE takes the bypass and its permission, a legal hold has to be lifted"

@@ -82,7 +82,7 @@ class ErrandProcess:
                 self._release()
                 paths = json.dumps([path or os.getcwd() for path in sys.path])  # noqa: PTH109 - as the import system
                 self._process = subprocess.Popen(  # noqa: S603 - our own program
-                    [sys.executable, "-c", _PROGRAM, paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                    [sys.executable, "-P", "-c", _PROGRAM, paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE
                 )
             return self._process
 
@@ -115,6 +115,8 @@ def serve() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)
+    pipes = source.fileno(), target.fileno()
+    os.register_at_fork(after_in_child=lambda: [os.dup2(null, pipe) for pipe in pipes])  # they tell that we are gone
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -132,8 +134,18 @@ def _answer(message: bytes, on_begun: Callable[[], None]) -> bytes:
         function, args = pickle.loads(message)  # noqa: S301 - from our own parent
         on_begun()
         return pickle.dumps((False, function(*args)))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told
-        return pickle.dumps((True, f"{type(error).__name__}: {error}"))
+    except KeyboardInterrupt:  # it was not for the function
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent is told
+        return pickle.dumps((True, described(error)))
+
+
+def described(error: BaseException) -> str:
+    """Return name and text of *error*, whose own code may fail to tell it."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - its name has to do
+        return type(error).__name__
 
 
 def _send(pipe: IO[bytes] | None, message: bytes) -> None:

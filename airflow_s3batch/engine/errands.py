@@ -17,11 +17,14 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from airflow_s3batch.core.errors import InfrastructureError
-from airflow_s3batch.engine.errand_process import ErrandProcess, ProcessDiedError, RemoteError
+from airflow_s3batch.engine.errand_process import ErrandProcess, ProcessDiedError, RemoteError, described
 from airflow_s3batch.operations.requests import Errand, Response
 
 LOST = "FunctionLost"
 """ErrorCode of errands whose process died: how far the function came is not known."""
+
+NOT_CALLED = "FunctionNotCalled"
+"""ErrorCode of errands whose process died twice before it came to the function."""
 
 TIMED_OUT = "FunctionTimedOut"
 """ErrorCode of errands that were given up."""
@@ -263,22 +266,30 @@ class _Worker:
             self._process.close()
 
     def _response(self, job: _Job) -> Response:
-        errand = job.errand
+        try:
+            value = self._value(job)
+        except ProcessDiedError as error:
+            return Response(0, {}, b"", LOST if job.worker else NOT_CALLED, str(error))
+        except RemoteError as error:
+            return Response(0, {}, b"", str(error).partition(":")[0], str(error)[:500])
+        except BaseException as error:  # noqa: BLE001 - SystemExit, too, is an answer: the thread must go on
+            return Response(0, {}, b"", type(error).__name__, described(error)[:500])
+        return Response(200, {}, b"", value=value)
+
+    def _value(self, job: _Job) -> Any:
+        """Return what the function of *job* returns; raises what it raises, or that its process died."""
+        function, args = job.errand.function, job.errand.args
 
         def begin() -> None:
             job.began = self._crew.clock()
             job.worker = self
 
+        if self._process is None:
+            begin()
+            return function(*args)
         try:
-            if self._process is not None:
-                value = self._process.call(errand.function, errand.args, begin)
-            else:
-                begin()
-                value = errand.function(*errand.args)
-        except ProcessDiedError as error:
-            return Response(0, {}, b"", LOST, str(error))
-        except RemoteError as error:
-            return Response(0, {}, b"", str(error).partition(":")[0], str(error)[:500])
-        except BaseException as error:  # noqa: BLE001 - SystemExit, too, is an answer: the thread must go on
-            return Response(0, {}, b"", type(error).__name__, f"{type(error).__name__}: {error}"[:500])
-        return Response(200, {}, b"", value=value)
+            return self._process.call(function, args, begin)
+        except ProcessDiedError:
+            if job.worker or self._is_dismissed:
+                raise
+        return self._process.call(function, args, begin)  # the one before was killed for another errand's sake

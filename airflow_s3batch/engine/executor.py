@@ -114,6 +114,7 @@ class Executor:
         *,
         keep_going: Callable[[], bool] = lambda: True,
         grace_s: float = 1.0,
+        on_withdrawn: Callable[[Work], None] = lambda _: None,
     ) -> None:
         """
         Do all of *source*; *on_outcome* is called once per object, in the order of completion.
@@ -121,7 +122,8 @@ class Executor:
         Where *source* yields ``None`` it has nothing at the moment and is asked again soon.
 
         *keep_going* is asked before the window is filled up and at least every fifth of a second; once it says no, what
-        is in flight gets *grace_s* seconds and the rest of *source* is left alone.
+        is in flight gets *grace_s* seconds and the rest of *source* is left alone. Of an operation that must not be
+        replayed, *on_withdrawn* is given the objects that were taken from *source* and whose errand nobody has begun.
 
         Raises:
             AccessError: no object can succeed with these credentials.
@@ -149,7 +151,7 @@ class Executor:
         while is_open or self.in_flight or self._waiting:
             if not keep_going():
                 is_open = False
-                self._errands.withdraw()
+                self._give_back(self._errands.withdraw(), on_withdrawn)
                 deadline = min(deadline, self._clock() + grace_s)
                 if self._clock() >= deadline:
                     self._abandon_errands(settle)
@@ -198,6 +200,12 @@ class Executor:
                 self._settle_unknown(exchange, response, settle)
             else:
                 self._advance(exchange, response, settle)
+
+    def _give_back(self, exchanges: Iterable[Exchange], on_withdrawn: Callable[[Work], None]) -> None:
+        for exchange in exchanges:
+            exchange.steps.close()
+            for work in exchange.works if self._sends_once else ():
+                on_withdrawn(work)
 
     def _abandon_errands(self, settle: Callable[[Exchange, Any], None]) -> None:
         """Leave alone what was begun; an operation that must not be replayed is told of as unknown."""
@@ -344,7 +352,7 @@ class Executor:
             exchange.is_ambiguous = exchange.is_ambiguous or not is_clear
             self.retries += 1
             self._wait(exchange, self._setbacks.delay_s(exchange, response, verdict))
-        elif exchange.works:
+        elif exchange.works or (exchange.request.call.is_trial and verdict is Verdict.RETRY and response.status):
             self._advance(exchange, response, settle)
         else:  # no finding about what the store can do
             raise InfrastructureError(

@@ -29,6 +29,7 @@ from airflow_s3batch.operations.requests import Call, Request
 
 _KEY = "s3batch-key-placeholder"
 _SOURCE = f"s3batch-bucket-placeholder/{_KEY}"
+_breaks = re.compile("[\r\n\0]").search
 _CREDENTIAL = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _DROPPED = frozenset(
     {
@@ -173,6 +174,8 @@ class Template:
         if signer.token:
             fixed["x-amz-security-token"] = signer.token
         lines = [f"{name}: {value}" if value else f"{name};" for name, value in fixed.items()]
+        if _breaks("".join(lines)):
+            raise ArgumentError("a header's value has a line break in it, which would begin another header")
         lines.append("Expect:")  # an empty header stops libcurl from adding its own
         if "content-type" not in fixed:
             lines.append("Content-Type:")

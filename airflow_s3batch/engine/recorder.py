@@ -142,6 +142,12 @@ class Recorder:
         if not entry.waiting and entry.is_handed_out:
             self._commit(index)
 
+    def withdraw(self, number: int) -> None:
+        """Take note that row *number* was handed out and was not begun after all."""
+        entry = self._open.get(number // self._range_rows)
+        if entry is not None:
+            entry.waiting -= 1
+
     def finish(self) -> None:
         """
         Commit what has outcomes, whole ranges or not, and wait until everything is written.

@@ -7,6 +7,7 @@ from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.permissions import (
     PERMISSION_CODES,
     bucket_objects,
+    is_locked,
     is_reason_named,
     missing_permission,
     object_actions,
@@ -55,6 +56,7 @@ class Refusals:
             lacking = missing_permission(code, outcome.message, actions, places)
             also = "" if is_reason_named(outcome.message) else self._operation.denied_for
             self._told[f"{lacking}; or {also}" if also else lacking] = None
+        self._never_stops |= is_locked(outcome.message)
         is_all = not succeeded and not self._failed_otherwise
         if self._refused >= self._most and is_all and not self._never_stops and not self.reason:
             self.reason = f"the first {self._refused:,} objects were all refused ({code})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 import time
@@ -107,12 +108,15 @@ class ShardWork:
             )
             works = self._source(recorder, claims, record)
             try:
-                executor.run(self._operation, doubts.until_rival(works), context, doubts.take, keep_going=keep_going)
+                run = functools.partial(
+                    executor.run, keep_going=keep_going, on_withdrawn=lambda work: recorder.withdraw(work.number)
+                )
+                run(self._operation, doubts.until_rival(works), context, doubts.take)
                 doubts.settle()
                 if doubts.has_rival:
                     context = replace(context, is_replay=True, elapsed_s=lambda: time.time() - doubts.began)
                     rest = itertools.chain(doubts.again, works)
-                    executor.run(self._operation, rest, context, record, keep_going=keep_going)
+                    run(self._operation, rest, context, record)
             finally:
                 doubts.settle()
                 recorder.finish()

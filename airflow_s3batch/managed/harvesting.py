@@ -25,6 +25,7 @@ from airflow_s3batch.engine.storage import Storage
 from airflow_s3batch.managed.aws_report import JobEnd, ReportPendingError, find_report, job_end
 from airflow_s3batch.managed.control import JobControl
 from airflow_s3batch.managed.outcome_join import OutcomeJoin, ReportCounts, ToldRow
+from airflow_s3batch.managed.progress import CANCELLED_BY_TASK
 from airflow_s3batch.managed.round import Round
 from airflow_s3batch.managed.round_files import RoundFiles, StoredRequest, read_round, write_harvested
 from airflow_s3batch.managed.rows import RowBatch, unfinished_rows
@@ -62,13 +63,15 @@ def harvest(
             committed. Names AWS's reasons if the job failed or was cancelled.
         ReportPendingError: the report is not there yet: AWS writes it minutes, for checksums hours, after the last
             task.
-        InfrastructureError: the job still runs, or what failed may succeed in another attempt.
+        InfrastructureError: the job still runs, was cancelled because its task was stopped, or what failed may succeed
+            in another attempt.
         JobDamagedError: the report, or one of the job's files, was altered.
         ManifestError: the report is not in AWS's format.
     """
     policy = policy or Policy()
     summary, to_do = bring_home(round, storage=storage, control=control, policy=policy, progress=progress, now=now)
-    judge_shard(round.name, summary, to_do, round.ref.rows, policy, is_asked_to_stop=False)
+    stopped = CANCELLED_BY_TASK in summary.stopped
+    judge_shard(round.name, summary, to_do, round.ref.rows, policy, is_asked_to_stop=stopped)
     return summary
 
 

@@ -22,25 +22,27 @@ _MOST_MESSAGE = 4_096
 
 # Every row gets a number among those that look the same to AWS. The n-th of them in the manifest takes the n-th in the
 # report, where successes come first; if the report has fewer, the rest takes the last, and if it has more, the first
-# ones count: a success wins.
-_JOIN = """
-    COPY (
-        WITH wanted AS (
-            SELECT *, row_number() OVER (PARTITION BY key, version_id ORDER BY shard, number) AS twin
-            FROM read_parquet({rows})
-        ), told AS (
-            SELECT *, row_number() OVER (PARTITION BY key, version_id ORDER BY is_failed, place) AS twin,
-                count(*) OVER (PARTITION BY key, version_id) AS twins
-            FROM read_parquet({report})
-        )
+# ones count: a success wins. Each step alone stays within DuckDB's memory limit, for any number of rows; all of them in
+# one statement don't.
+_STEPS = {
+    "wanted": """
+        SELECT *, row_number() OVER (PARTITION BY key, version_id ORDER BY shard, number) AS twin FROM {rows}
+    """,
+    "told": """
+        SELECT *, row_number() OVER (PARTITION BY key, version_id ORDER BY is_failed, place) AS twin,
+            count(*) OVER (PARTITION BY key, version_id) AS twins
+        FROM {report}
+    """,
+    "pairs": """
         SELECT wanted.shard, wanted.number, wanted.key, wanted.version_id, wanted.size,
             told.http_status, told.error_code, told.message
-        FROM wanted LEFT JOIN told
+        FROM {wanted} AS wanted LEFT JOIN {told} AS told
             ON wanted.key = told.key AND wanted.version_id = told.version_id
                 AND told.twin = least(wanted.twin, told.twins)
-        ORDER BY wanted.shard, wanted.number
-    ) TO {joined} (FORMAT parquet, ROW_GROUP_SIZE 100_000)
-"""
+    """,
+    "joined": "SELECT * FROM {pairs} ORDER BY shard, number",
+}
+"""Queries by the name of what they give, each on what those before it gave."""
 
 
 class ToldRow(NamedTuple):
@@ -77,7 +79,7 @@ class OutcomeJoin:
     """
     The rows of a round and of AWS's report, in files of the local *folder*.
 
-    They take about twice the size of report and manifest together; memory is bounded by DuckDB's limit.
+    They take about four times the size of report and manifest together; memory is bounded by DuckDB's limit.
     """
 
     def __init__(self, folder: Path, ref: BucketRef, *, memory_limit: str = _MEMORY) -> None:
@@ -86,8 +88,7 @@ class OutcomeJoin:
         self._ref = ref
         self._memory_limit = memory_limit
         self._rows = folder / "rows.parquet"
-        self._report = folder / "told.parquet"
-        self._joined = folder / "joined.parquet"
+        self._report = folder / "report.parquet"
 
     def take_rows(self, batches: Iterable[RowBatch]) -> dict[int, int]:
         """Take the rows of the round; return how many there are, by shard."""
@@ -139,20 +140,28 @@ class OutcomeJoin:
         """
         import pyarrow.parquet as pq
 
+        with pq.ParquetFile(self._join()) as file:
+            for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
+                yield from self._told_rows(batch)
+
+    def _join(self) -> Path:
         from airflow_s3batch.inventory.duck import open_locked, quoted, sentences
 
-        statement = _JOIN.format(
-            rows=quoted(str(self._rows)), report=quoted(str(self._report)), joined=quoted(str(self._joined))
-        )
+        path = self._rows
+        tables = {"rows": quoted(str(self._rows)), "report": quoted(str(self._report))}
         with sentences("AWS's report can't be joined with the manifest"):
             connection = open_locked(self._folder, memory_limit=self._memory_limit, threads=1)
             try:
-                connection.execute(statement)
+                for name, query in _STEPS.items():
+                    path = self._folder / f"{name}.parquet"
+                    target = quoted(str(path))
+                    connection.execute(
+                        f"COPY ({query.format(**tables)}) TO {target} (FORMAT parquet, ROW_GROUP_SIZE 100_000)"
+                    )
+                    tables[name] = target
             finally:
                 connection.close()
-        with pq.ParquetFile(self._joined) as file:
-            for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
-                yield from self._told_rows(batch)
+        return path
 
     def _told(self, row: ReportRow, place: int) -> dict[str, Any]:
         if row.bucket != self._ref.bucket:

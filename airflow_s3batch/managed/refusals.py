@@ -34,11 +34,12 @@ def managed_problems(
         found.extend(policy_problems(policy))
     if settings is not None:
         found.extend(settings_problems(settings))
-        found.extend(_joint_problems(operation, settings))
+        found.extend(joint_problems(operation, settings))
     return found
 
 
-def _joint_problems(operation: Operation | None, settings: ManagedSettings) -> list[str]:
+def joint_problems(operation: Operation | None, settings: ManagedSettings) -> list[str]:
+    """Return which of *settings* AWS does not take with *operation*, a clause each."""
     if operation is not None and operation.managed_name == _CHECKSUMS and not settings.expected_bucket_owner:
         return ["expected_bucket_owner=False: AWS wants the account named for jobs that compute checksums; pass True"]
     return []

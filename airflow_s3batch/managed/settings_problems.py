@@ -18,7 +18,7 @@ MOST_PREFIX_CHARACTERS = 512
 _MOST_PRIORITY = 2_147_483_647
 _MOST_TAGS = 50
 _SCOPES = ("AllTasks", "FailedTasksOnly")
-_ACCOUNT = re.compile(r"\d{12}", re.ASCII).fullmatch
+_is_digits = re.compile(r"\d{12}", re.ASCII).fullmatch
 _ROLE = re.compile(r"arn:[^:]+:iam::(\d{12}):role/.+", re.ASCII).fullmatch
 
 
@@ -40,20 +40,24 @@ def is_template(value: Any) -> bool:
     return any("{{" in text or "{%" in text for text in strings_in(value))
 
 
+def _is_account(value: Any) -> bool:
+    return isinstance(value, str) and _is_digits(value) is not None
+
+
 def _identity_problems(settings: ManagedSettings) -> Iterator[str]:
     account, role = settings.account_id, settings.role_arn
-    if not is_template(account) and not _ACCOUNT(str(account)):
+    if not is_template(account) and not _is_account(account):
         yield f"account_id={account!r} is not an AWS account: 12 digits, as a text"
     if not is_template(role):
         found = _ROLE(str(role))
         if not found or len(role) > 2048:
             yield f"role_arn={role!r} is not the ARN of an IAM role (arn:aws:iam::123456789012:role/name)"
-        elif _ACCOUNT(str(account)) and found[1] != account:
+        elif _is_account(account) and found[1] != account:
             yield f"role_arn={role!r} is not a role of account {account}; AWS takes none of another account"
     if not settings.region:
         yield "region is empty; name the one that the objects lie in (for copies: their destination)"
     owner = settings.expected_bucket_owner
-    if not isinstance(owner, bool) and not is_template(owner) and not _ACCOUNT(str(owner)):
+    if not isinstance(owner, bool) and not is_template(owner) and not _is_account(owner):
         yield f"expected_bucket_owner={owner!r} is neither a bool nor an AWS account of 12 digits"
 
 

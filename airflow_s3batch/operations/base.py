@@ -7,6 +7,7 @@ An operation never does I/O. For each object it is a generator that yields a `Re
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 from abc import ABC, abstractmethod
@@ -152,8 +153,10 @@ class Operation(ABC):
         """
         try:
             return self.for_object(sample)
-        except ArgumentError:
-            return self._with_columns(dict.fromkeys(self.columns(), "x"))
+        except ArgumentError as error:
+            with contextlib.suppress(ArgumentError):
+                return self._with_columns(dict.fromkeys(self.columns(), "x"))
+            raise error from None
 
     def to_json(self) -> dict[str, Any]:
         """Return the declaration as JSON-ready values: for the job's files, the fingerprint and Airflow's UI."""

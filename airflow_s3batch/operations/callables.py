@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, Pat
 from typing import Any
 
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*").fullmatch
+_DO_NOTHING_YET = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 _DAG_FILE = "unusual_prefix_"
 """Airflow gives the modules of Dag files names that begin so; only the process that parsed them knows those."""
+_DAG_FOLDER = re.compile(rf"^{_DAG_FILE}[0-9a-f]{{40}}_")
 
 
 def path_of(function: Callable[..., Any]) -> str:
@@ -26,6 +29,11 @@ def path_of(function: Callable[..., Any]) -> str:
     if module not in sys.modules or not name or _attribute(sys.modules[module], name) is not function:
         return f"<{name or type(function).__name__}>"
     return f"{module}:{name}"
+
+
+def lasting_path(path: str) -> str:
+    """Return *path* without what tells in which folder a Dag file lies: workers and Dag versions differ in that."""
+    return _DAG_FOLDER.sub("", path)
 
 
 def path_problems(path: str, *, in_processes: bool = False) -> list[str]:
@@ -95,7 +103,7 @@ def function_at(path: str) -> Callable[..., Any]:
 
     Raises:
         ImportError: there is none.
-        TypeError: it is no function. Any other exception is the module's own.
+        TypeError: it is no function, or one whose call does nothing yet. Any other exception is the module's own.
     """
     module, _, name = path.partition(":")
     found = _attribute(importlib.import_module(module), name)
@@ -103,6 +111,9 @@ def function_at(path: str) -> Callable[..., Any]:
         raise ImportError(f"{module} has no {name}")
     if not callable(found):
         raise TypeError(f"{name} in {module} is no function")
+    if any(is_such(found) for is_such in _DO_NOTHING_YET):
+        told = "only returns something to be awaited or iterated over; write a plain function"
+        raise TypeError(f"{name} in {module} {told}")
     return found  # type: ignore[no-any-return]
 
 

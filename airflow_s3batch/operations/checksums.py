@@ -189,7 +189,7 @@ def _read(obj: S3Object, reading: _Reading) -> Steps[_Reading | Outcome]:
     while reading.end is None or reading.at < reading.end:
         sink = _Sink(reading.digest)
         response = yield reading.request(obj, sink)
-        if response.status == 416 and reading.end is None and reading.size is None:
+        if response.status == 416 and reading.end is None and reading.size != 0:  # it is empty, whatever was said
             reading = reading._replace(size=0)
             continue
         if not response.is_success:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from airflow_s3batch.operations.moments import http_date, moment_of, moment_prob
 META = "x-amz-meta-"
 MOST_METADATA_BYTES = 2_048
 """Of names and values together. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
+
+_NAME = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 
 CONTENT_HEADERS = (
     "cache-control",
@@ -55,13 +58,18 @@ class ContentChoice(NamedTuple):
 
     def problems(self) -> list[str]:
         """Return what is wrong, a clause each."""
-        found = text_problems(**dict(zip(self._fields[1:-1], self[1:-1], strict=True)))
+        named = dict(zip(self._fields[1:-1], self[1:-1], strict=True))
+        found = [*text_problems(**named), *_header_problems(named)]
         found.extend(moment_problems(expires=self.expires or None))
+        if self.content_type == "":
+            found.append("content_type='': S3 shows a type for every object; name the one to set")
         if self.metadata is None:
             return found
         if not isinstance(self.metadata, Mapping):
             return [*found, f"metadata={self.metadata!r}: expected texts by name"]
-        found.extend(text_problems(**{str(name): value for name, value in self.metadata.items()}))
+        named = {str(name): value for name, value in self.metadata.items()}
+        found.extend([*text_problems(**named), *_header_problems(named)])
+        found.extend(f"metadata name {name!r}: expected letters, digits, - and _" for name in named if not _NAME(name))
         texts = [text for item in self.metadata.items() for text in item if isinstance(text, str)]
         if sum(len(text.encode()) for text in texts) > MOST_METADATA_BYTES:
             found.append(f"metadata: more than {MOST_METADATA_BYTES} bytes of names and values")
@@ -99,6 +107,15 @@ _EMPTY = ContentChoice(None, None, None, None, None, None, None)
 def content_of(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the metadata and content headers among HeadObject's *headers*, as requests set them."""
     return _EMPTY.applied_to(headers)
+
+
+def _header_problems(values: Mapping[str, Any]) -> list[str]:
+    """Return a clause for each of *values* that no header can carry."""
+    return [
+        f"{name}={value!r}: a header takes printable ASCII characters only"
+        for name, value in values.items()
+        if isinstance(value, str) and not (value.isascii() and value.isprintable())
+    ]
 
 
 def is_readable(headers: Mapping[str, str]) -> bool:

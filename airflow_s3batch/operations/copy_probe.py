@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from airflow_s3batch.core.errors import ArgumentError, CapabilityError
+from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.acl import GROUP_PERMISSIONS
@@ -31,7 +31,7 @@ _LONG_AGO = "Sat, 01 Jan 2000 00:00:00 GMT"
 _HEAD = Call("HeadObject", {"ChecksumMode": "ENABLED"}, wants_headers=True)
 _GET_ACL = Call("GetObjectAcl")
 _LOCK_PARAMS = ("ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus")
-_PARTS = MultipartCalls.of({})
+_PARTS = MultipartCalls.of({}).for_trial()
 _TAGS = {"s3batch": "probe"}
 _DELETE = Call("DeleteObject")
 
@@ -46,12 +46,11 @@ def probe_copy(copy: CopyObject, scratch: S3Object, sample: S3Object) -> Steps[M
     Raises:
         CapabilityError: the store does not do as it is asked.
     """
-    try:
-        is_itself = copy.is_itself(sample, copy.key_for(sample))
-    except (ArgumentError, ValueError):
-        is_itself = False  # that row fails on its own
-    if is_itself:
-        raise refuse(copy.name, "was asked to copy objects onto themselves; RewriteObject changes objects in place")
+    if copy.target_key is None and copy.is_itself(sample, copy.key_for(sample)):  # else it may be that row's alone
+        raise CapabilityError(
+            f"{copy.name}: objects would be copied onto themselves. No object of the manifest was touched; give "
+            "target_key_prefix or target_key, or use RewriteObject, which changes objects in place"
+        )
     has_locks = any(value is not None for value in LockChoice.of(copy))
     params = {name: value for name, value in copy._call.params.items() if name not in _LOCK_PARAMS}  # noqa: SLF001
     call = Call("CopyObject", params) if has_locks else copy._call  # noqa: SLF001

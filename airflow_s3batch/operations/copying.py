@@ -75,7 +75,7 @@ class CopyObject(Operation):
     Every field but the last may be a `Column`.
 
     Args:
-        target_bucket: name of the bucket to copy to; through an access point the keys have to change.
+        target_bucket: name of the bucket to copy to; from or through an access point the keys have to change.
         target_key_prefix: put in front of each key, with a slash between; empty keeps the keys.
         storage_class: of the copies; S3's default is STANDARD, whatever the source's class.
         encryption: ``"SSE-S3"``, ``"SSE-KMS"`` or ``"DSSE-KMS"``; ``None`` leaves it to the target bucket's default.
@@ -230,9 +230,9 @@ class CopyObject(Operation):
 
     def is_itself(self, obj: S3Object, target: str) -> bool:
         """Return whether *obj* would be copied onto itself, as far as names tell: an alias may be any bucket."""
-        bucket = str(self.target_bucket)
-        is_alias = bucket.startswith("arn:") or bucket.endswith("-s3alias")
-        return target == obj.key and (bucket == obj.bucket or is_alias)
+        buckets = str(self.target_bucket), obj.bucket
+        is_alias = any(bucket.startswith("arn:") or bucket.endswith("-s3alias") for bucket in buckets)
+        return target == obj.key and (buckets[0] == buckets[1] or is_alias)
 
     @property
     def payer(self) -> Headers:

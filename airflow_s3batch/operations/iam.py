@@ -9,6 +9,7 @@ Source:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from airflow_s3batch.operations.declared import declaration_problems, declared, 
 from airflow_s3batch.operations.in_order import InOrder
 
 Policy = dict[str, Any]
+_ACCESS_POINT = re.compile(r"(s3://)?(?P<bucket>arn:[^/]+:accesspoint[/:][^/]+)(/(?P<key>.*))?", re.DOTALL)
+_WILDCARD = re.compile(r"[*?$]")
 SCRATCH = ".s3batch-scratch"
 SERVICE = "batchoperations.s3.amazonaws.com"
 _FACTS = {"s3:GetBucketVersioning", "s3:GetBucketOwnershipControls", "s3:GetBucketObjectLockConfiguration"}
@@ -60,7 +63,8 @@ def iam_policies(
 
     Args:
         operation: what is done to each object, or several such in order.
-        manifest: where its objects lie: ``s3://bucket`` or ``s3://bucket/prefix``, one or several.
+        manifest: where its objects lie: ``s3://bucket``, ``s3://bucket/prefix`` or the ARN of an access point, one or
+            several.
         job_url: as for the job.
         engine: ``"worker"`` or ``"managed"``.
         inventory: URL of the inventory that the manifest is made from.
@@ -146,7 +150,8 @@ class _Needs(NamedTuple):
             found.append(_allow("Keys", keys, self.kms_keys))
         elif keys:
             statement = _allow("Keys", keys, [f"arn:{self.partition}:kms:*:*:key/*"])
-            found.append({**statement, "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}})
+            domain = "amazonaws.com*" if self.partition == "aws-cn" else "amazonaws.com"
+            found.append({**statement, "Condition": {"StringLike": {"kms:ViaService": f"s3.*.{domain}"}}})
         return found
 
     def _functions(self) -> list[str]:
@@ -186,13 +191,26 @@ class _Needs(NamedTuple):
 
 
 def _place(text: str) -> S3Url:
+    if found := _ACCESS_POINT.fullmatch(text):
+        return S3Url(found["bucket"], found["key"] or "")
     return S3Url.parse(text if "://" in text else f"s3://{text}", what="manifest")
 
 
 def _objects(partition: str, place: S3Url) -> str:
+    prefix = _literal(place.key)
     if place.bucket.startswith("arn:"):
-        return f"{place.bucket}/object/{place.key}*"
-    return f"arn:{partition}:s3:::{place.bucket}/{place.key}*"
+        return f"{place.bucket}/object/{prefix}*"
+    return f"arn:{partition}:s3:::{place.bucket}/{prefix}*"
+
+
+def _literal(text: str) -> str:
+    """
+    Return *text* as policies spell it, where some characters stand for others.
+
+    Source:
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    """
+    return _WILDCARD.sub(lambda found: f"${{{found[0]}}}", text)
 
 
 def _bucket(partition: str, name: str) -> str:
@@ -212,7 +230,7 @@ def _own_files(partition: str, job: S3Url, inventory: S3Url | None) -> list[Poli
 
 def _listing(sid: str, partition: str, folder: S3Url) -> Policy:
     statement = _allow(sid, {"s3:ListBucket"}, [_bucket(partition, folder.bucket)])
-    key = folder.key.rstrip("/")
+    key = _literal(folder.key.rstrip("/"))
     return {**statement, "Condition": {"StringLike": {"s3:prefix": [key, f"{key}/*"]}}} if key else statement
 
 

@@ -33,7 +33,8 @@ class InOrder(Operation):
     what they leave is there.
 
     An operation that deletes the object, or makes another version of it, has to be the last, and so has one that must
-    not be done twice.
+    not be done twice. What somebody writes between a copy and a `DeleteObject` is only kept if the manifest has ETags
+    or versions; `MoveObject` as the last step keeps it in any case.
 
     Args:
         operations: two or more operations.
@@ -59,6 +60,8 @@ class InOrder(Operation):
         object.__setattr__(self, "replay", min((step.replay for step in self.operations), key=_WORST.index))
         object.__setattr__(self, "destroys", any(step.destroys for step in self.operations))
         object.__setattr__(self, "is_probed", any(step.is_probed for step in self.operations))
+        reasons = dict.fromkeys(step.denied_for for step in self.operations if step.denied_for)
+        object.__setattr__(self, "denied_for", "; or ".join(reasons))
         limits = [step.most_at_once for step in self.operations if step.most_at_once]
         object.__setattr__(self, "most_at_once", min(limits, default=0))
 

@@ -8,6 +8,7 @@ Source:
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -79,7 +80,6 @@ class LambdaInvoke(Operation):
     redrive_after_s: float = 2.0
     timeout_s: float = LONGEST_S
     is_idempotent: bool = False
-    _call: Call = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "lambda_invoke"
     requests: ClassVar[tuple[str, ...]] = ("Invoke",)
@@ -88,13 +88,10 @@ class LambdaInvoke(Operation):
     is_probed: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Check the fields and make the call that all objects share."""
+        """Check the fields."""
         if self.is_idempotent is True:
             object.__setattr__(self, "replay", Replay.SAFE)
         super().__post_init__()
-        params = {"FunctionName": self.function_arn, "InvocationType": "RequestResponse"}
-        call = Call("Invoke", params, service="lambda", wants_headers=True, timeout_s=self.timeout_s + _ANSWER_S)
-        object.__setattr__(self, "_call", call)
 
     def problems(self) -> list[str]:  # noqa: D102
         found = text_problems(function_arn=self.function_arn, schema_version=self.schema_version)
@@ -151,12 +148,13 @@ class LambdaInvoke(Operation):
     # -- what the engine asks ------------------------------------------------------------------
 
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: D102
+        call = _call_of(str(self.function_arn), self.timeout_s + _ANSWER_S)
         task_id = _identifier(context.job_id, obj.bucket, obj.key, obj.version_id or "")
         for redrive in range(self.max_redrives + 1):
             invocation_id = _identifier(task_id, str(redrive))
             body = json.dumps(self._event(obj, context.job_id, task_id, invocation_id)).encode()
             delay_s = _pause_s(self.redrive_after_s, redrive, task_id)
-            response = yield Request(self._call, "", "", body=body, delay_s=delay_s)
+            response = yield Request(call, "", "", body=body, delay_s=delay_s)
             outcome = outcome_of(response, task_id) if response.is_success else response.outcome()
             if outcome.error_code != TEMPORARY:
                 break
@@ -191,6 +189,13 @@ class LambdaInvoke(Operation):
         return {"lambda:InvokeFunction"}
 
 
+@functools.lru_cache(1_024)
+def _call_of(function_arn: str, timeout_s: float) -> Call:
+    """Return the call that all objects of a function share, whatever their arguments: making one ready takes long."""
+    params = {"FunctionName": function_arn, "InvocationType": "RequestResponse"}
+    return Call("Invoke", params, service="lambda", wants_headers=True, timeout_s=timeout_s)
+
+
 def outcome_of(response: Response, task_id: str) -> Outcome:
     """Return what the function says about the object of *task_id*; ``TemporaryFailure`` may be tried again."""
     text = response.body.decode("utf-8", "replace")
@@ -198,24 +203,26 @@ def outcome_of(response: Response, task_id: str) -> Outcome:
         return _failure(PERMANENT, f"{FUNCTION_ERROR}{text}")
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for what is nested too deeply
         return _failure(PERMANENT, INVALID_JSON)
     if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
         return _failure(PERMANENT, f"{INVALID_JSON}: it has no list of results")
     for result in answer["results"]:
         if isinstance(result, dict) and result.get("taskId") == task_id:
-            return _outcome(result.get("resultCode"), result.get("resultString"))
+            return _outcome("resultCode", result.get("resultCode"), result.get("resultString"))
     missing = answer.get("treatMissingKeysAs") or TEMPORARY
-    return _outcome(missing, f"the function returned no result for this object, which it treats as {missing}")
+    told = f"the function returned no result for this object, which it treats as {missing}"
+    return _outcome("treatMissingKeysAs", missing, told)
 
 
-def _outcome(code: Any, told: Any) -> Outcome:
+def _outcome(name: str, code: Any, told: Any) -> Outcome:
+    """Return what *code* means, which the function's answer has under *name*."""
     text = "" if told is None else told if isinstance(told, str) else json.dumps(told)
     if code == SUCCEEDED:
         return SUCCESS._replace(message=_message(text) or SUCCESS.message)
     if code in RESULT_CODES:
         return _failure(code, text)
-    return _failure(PERMANENT, f"resultCode {code!r} is not one of {', '.join(RESULT_CODES)}: {text}")
+    return _failure(PERMANENT, f"{name} {code!r} is not one of {', '.join(RESULT_CODES)}: {text}")
 
 
 def _failure(code: str, text: str) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, SUCCESS, Outcome
 from airflow_s3batch.operations.base import Operation, Replay
-from airflow_s3batch.operations.callables import function_at, path_of, path_problems
+from airflow_s3batch.operations.callables import function_at, lasting_path, path_of, path_problems
 from airflow_s3batch.operations.fields import Column
 from airflow_s3batch.operations.requests import Errand, RunContext, Steps
 
@@ -22,6 +23,8 @@ INVALID_RESULT = "InvalidResult"
 """ErrorCode of objects for which the function returned something that can't be reported."""
 
 _IS_CODE = re.compile(r"[\w.:-]{1,100}", re.ASCII).fullmatch
+_NOT_IN_CODES = re.compile(r"[^\w.:-]", re.ASCII)
+_MOST_STATUS = 999
 _PLAIN = (str, int, float, bool, type(None), Column)
 
 
@@ -101,6 +104,9 @@ class PythonInvoke(Operation):
                 found.append(f"{name}={getattr(self, name)!r} is neither True nor False")
         return found
 
+    def to_json(self) -> dict[str, Any]:  # noqa: D102
+        return {**super().to_json(), "function": lasting_path(self.path)}
+
     def machine_problems(self) -> list[str]:  # noqa: D102
         try:
             function_at(self.path)
@@ -110,7 +116,7 @@ class PythonInvoke(Operation):
 
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: ARG002, D102
         named = obj._replace(columns=dict(obj.columns))  # the columns of none can't be pickled
-        args = (named, dict(self.params))
+        args = (named, copy.deepcopy(dict(self.params)))
         response = yield Errand(Invocation(self.path), args, self.in_processes, self.workers, self.timeout_s)
         return response.outcome() if response.error_code else response.value
 
@@ -166,16 +172,17 @@ def failure_of(error: BaseException) -> Outcome:
     if isinstance(reply, Mapping) and isinstance(reply.get("Error"), Mapping):
         code = str(reply["Error"].get("Code") or code)
         status = _status(reply)
-    return _checked(Outcome(status, code, f"{type(error).__name__}: {error}"))
+    return _checked(Outcome(status, _NOT_IN_CODES.sub("_", code)[:100], f"{type(error).__name__}: {error}"))
 
 
 def _checked(outcome: Outcome) -> Outcome:
     """Return *outcome* as a report can hold it."""
     status, code, message = outcome
-    is_valid = isinstance(status, int) and isinstance(message, str) and (code == "" or _IS_CODE(str(code)))
-    if not is_valid or code == NOT_ATTEMPTED:
+    is_code = isinstance(code, str) and (not code or _IS_CODE(code)) and code != NOT_ATTEMPTED
+    is_status = isinstance(status, int) and not isinstance(status, bool) and 0 <= status <= _MOST_STATUS
+    if not (is_code and is_status and isinstance(message, str)):
         return Outcome(0, INVALID_RESULT, _message(f"the function returned {outcome!r}, which can't be reported"))
-    return Outcome(status, code, _message(message))
+    return Outcome(int(status), code, _message(message))
 
 
 def _status(reply: Mapping[str, Any]) -> int:

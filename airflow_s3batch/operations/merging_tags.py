@@ -136,7 +136,9 @@ def _escaped(text: str) -> str:
 
 
 def _read(response: Response) -> dict[str, str] | Outcome:
-    """Return the tags that *response* shows, or why there are none."""
+    """Return the tags that *response* shows, or why there are none; some stores answer 404 where there are no tags."""
+    if response.error_code == "NoSuchTagSet":
+        return {}
     if not response.is_success:
         return response.outcome()
     tags = tags_of(response.body)

@@ -17,6 +17,7 @@ from typing import ClassVar
 from airflow_s3batch.core.errors import ArgumentError, CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.operations import copy_probe
 from airflow_s3batch.operations.base import Replay
 from airflow_s3batch.operations.copying import CopyObject
 from airflow_s3batch.operations.deleting import DeleteObject
@@ -31,6 +32,8 @@ from airflow_s3batch.operations.traces import is_made_of
 
 MOVED = Outcome(204)
 _GONE = 404
+_OTHERS_GONE = frozenset({"NoSuchBucket", "NoSuchUpload"})
+"""Codes of a 404 that say nothing of the original."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class MoveObject(CopyObject):
     A later attempt takes an object that is gone for moved if its target is a copy of it that was made since the job
     began; the manifest's ETag, or its size where ETags can't be compared, tells. Objects under a lock are copied, and
     reported with the refusal of the delete.
+
+    No target may be the key of another object of the manifest, or of two: objects are moved in no certain order, so one
+    would overwrite the other before it is moved, or after.
 
     Takes the fields of `CopyObject` but for *skip_existing*, for what is skipped would not be moved.
 
@@ -118,11 +124,15 @@ class MoveObject(CopyObject):
             return (yield from self._gone(obj, target, copied, context))
         if why := (yield from self._why_not_copied(target, head, copied)):
             return Outcome(412, "PreconditionFailed", f"the original is kept: {why}")
+        if context.capabilities.findings.get("locks") == copy_probe.UNPROVEN:
+            shown = yield from copy_probe.lock_shown(self, target, MOVED)
+            if not shown.is_success:
+                return shown._replace(message=f"the original is kept: {shown.message}")
         return (yield from self._deleted(seen, context))
 
     def _gone(self, obj: S3Object, target: str, response: Response, context: RunContext) -> Steps[Outcome]:
         """Return what it means that the source can't be read: if it is gone, an earlier attempt may have moved it."""
-        if response.status != _GONE or response.error_code == "NoSuchBucket" or not context.is_replay:
+        if response.status != _GONE or response.error_code in _OTHERS_GONE or not context.is_replay:
             return response.outcome()
         there = yield Request(HEAD, str(self.target_bucket), target)
         if is_made_of(obj, there, context):

@@ -14,6 +14,7 @@ Source:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from html import unescape
@@ -24,7 +25,9 @@ from urllib.parse import urlencode
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.operations.probing import HEAD
 from airflow_s3batch.operations.requests import Call, Request, Response, Steps
+from airflow_s3batch.operations.sameness import is_md5
 from airflow_s3batch.operations.sources import Headers, copy_source, e_tag_in
+from airflow_s3batch.operations.traces import is_made_since
 
 LEAST_PART_BYTES = 5 * 1024**2
 MOST_PARTS = 10_000
@@ -85,11 +88,19 @@ class MultipartCalls(NamedTuple):
         upload = {**payer, "UploadId": "-"}
         parts = {"Parts": [{"ETag": "-", "PartNumber": 1}]}
         return cls(
-            Call("CreateMultipartUpload", {k: v for k, v in copy_params.items() if k in _CREATE_PARAMS}),
+            Call(
+                "CreateMultipartUpload",
+                {k: v for k, v in copy_params.items() if k in _CREATE_PARAMS},
+                wants_headers=True,
+            ),
             Call("UploadPartCopy", {**upload, "PartNumber": 1}, timeout_s=LONG_S),
             Call("CompleteMultipartUpload", {**upload, "MultipartUpload": parts}, wants_headers=True, timeout_s=LONG_S),
             Call("AbortMultipartUpload", upload),
         )
+
+    def for_trial(self) -> MultipartCalls:
+        """Return the same calls for a preflight, for not all stores know them."""
+        return MultipartCalls(*(call.for_trial() for call in self))
 
 
 class PartsCopy(NamedTuple):
@@ -152,7 +163,7 @@ def copy_in_parts(copy: PartsCopy, calls: MultipartCalls) -> Steps[Response]:
         last = yield Request(calls.complete, copy.bucket, copy.key, None, headers, body, query=upload)
         made = last if last.is_success else None
         if made is None and last.is_retried:
-            made = yield from _made_unheard(copy, len(parts))
+            made = yield from _made_unheard(copy, parts, created)
         if made is not None:
             return (yield from _tagged(copy, made)) if copy.tags and copy.tags_after else made
     else:
@@ -203,13 +214,27 @@ def _tagged(copy: PartsCopy, made: Response) -> Steps[Response]:
     return made if response.is_success else response._replace(message=why)
 
 
-def _made_unheard(copy: PartsCopy, parts: int) -> Steps[Response | None]:
-    """Return what shows that a completion whose answer was lost has made the copy; ``None`` if it has not."""
+def _made_unheard(copy: PartsCopy, parts: list[dict[str, str]], created: Response) -> Steps[Response | None]:
+    """
+    Return what shows that a completion whose answer was lost has made the copy; ``None`` if it has not.
+
+    What stood at the target before the upload was *created*, or is of other parts, is not taken for the copy.
+    """
     head = yield Request(HEAD, copy.bucket, copy.key)
+    if not head.is_success or not is_made_since(created, head):
+        return None
     is_same_size = head.headers.get("content-length") == copy.head["content-length"]
-    is_of_parts = e_tag_in(head.headers).endswith(f"-{parts}")
     is_new = (copy.bucket, copy.key) != copy.source[:2] or head.headers.get("etag") != copy.head["etag"]
-    return head if head.is_success and is_same_size and is_of_parts and is_new else None
+    return head if is_same_size and is_new and _is_of(parts, head.headers) else None
+
+
+def _is_of(parts: list[dict[str, str]], head: Mapping[str, str]) -> bool:
+    """Return whether an object with HeadObject's headers *head* is put together of *parts*, as far as ETags tell."""
+    shown, e_tags = e_tag_in(head), [part["ETag"].strip('"') for part in parts]
+    if not all(is_md5(e_tag, head) for e_tag in e_tags):
+        return shown.endswith(f"-{len(parts)}")
+    digest = hashlib.md5(bytes.fromhex("".join(e_tags)), usedforsecurity=False).hexdigest()
+    return shown == f"{digest}-{len(parts)}"
 
 
 def checksum_headers(head: Mapping[str, str], algorithm: str | None) -> Headers:

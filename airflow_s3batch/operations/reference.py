@@ -47,8 +47,8 @@ EXAMPLES: tuple[tuple[str, Operation], ...] = (
     ("DeleteObject()", DeleteObject()),
     ("DeleteObjectTagging()", DeleteObjectTagging()),
     (
-        "InOrder([PutObjectTagging({'moved': 'true'}), CopyObject('archive'), DeleteObject()])",
-        InOrder((PutObjectTagging({"moved": "true"}), CopyObject("archive"), DeleteObject())),
+        "InOrder([PutObjectTagging({'moved': 'true'}), MoveObject('archive')])",
+        InOrder((PutObjectTagging({"moved": "true"}), MoveObject("archive"))),
     ),
     (
         "LambdaInvoke('greet', '2.0', {'word': 'hello'})",
@@ -103,7 +103,7 @@ def page() -> str:
 def _section(text: str, example: Operation) -> str:
     kind = type(example)
     prose, arguments = _docstring(kind)
-    lines = [f"## {kind.__name__}", "", prose, "", "```python", text, "```", ""]
+    lines = [f"## {kind.__name__}", "", prose, "", "```python", text.replace("'", '"'), "```", ""]
     lines.extend(_fields(kind, arguments))
     lines.extend(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in _facts(example)), ""])
     if kind.managed_name:

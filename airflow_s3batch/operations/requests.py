@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -23,9 +24,12 @@ class Call:
         service: ``s3``, or ``lambda``, whose requests have neither bucket nor key.
         from_source: sent with the connection of the copy's source, if that is another one.
         timeout_s: instead of the policy's limit for one request.
+
+    Attributes:
+        is_trial: an error of the server is an answer, too: that it does not know the request.
     """
 
-    __slots__ = ("api", "from_source", "is_filled", "params", "service", "timeout_s", "wants_headers")
+    __slots__ = ("api", "from_source", "is_filled", "is_trial", "params", "service", "timeout_s", "wants_headers")
 
     _FILLED = frozenset({"DeleteObjects", "PutObject", "CompleteMultipartUpload", "Invoke"})
 
@@ -47,6 +51,13 @@ class Call:
         self.service = service
         self.from_source = from_source
         self.timeout_s = timeout_s
+        self.is_trial = False
+
+    def for_trial(self) -> Call:
+        """Return the same call for a preflight that can do without it."""
+        twin = copy.copy(self)
+        twin.is_trial = True
+        return twin
 
     def __repr__(self) -> str:
         return f"Call({self.api!r}, {self.params!r})"

@@ -63,7 +63,7 @@ class RestoreObject(Operation):
     An object that was restored already gets a new expiry. One that is not archived is readable as it is, which a HEAD
     confirms, and counts as a success. One that somebody else's request is restoring fails with S3's
     ``RestoreAlreadyInProgress``, because nobody can tell how long that copy will stay; ``tolerate`` that code if it
-    does not matter. After a crash it is taken for our own request.
+    does not matter. Any later attempt takes it for our own request, for it can't tell what an earlier one has asked.
 
     Args:
         days: how long the restored copy stays, from 1 on; ``None`` or left out for INTELLIGENT_TIERING.

@@ -51,8 +51,8 @@ class RewriteObject(Operation):
     new version, and the old one stays as it was. Noncurrent versions are refused (a copy would make them current).
 
     Objects above 5 GiB, and above *multipart_threshold_bytes*, are copied in parts, and the last request carries the
-    condition; they may get another ETag. A rewrite in parts that is cut off leaves an incomplete upload, which nobody
-    looks for later: set a lifecycle rule with ``AbortIncompleteMultipartUpload``.
+    condition; they may get another ETag, and lose their annotations. A rewrite in parts that is cut off leaves an
+    incomplete upload, which nobody looks for later: set a lifecycle rule with ``AbortIncompleteMultipartUpload``.
 
     S3 checks the conditions and writes in one step. A store that checks first and writes then (SeaweedFS 4.48: of some
     600 objects overwritten during a job one was hit) may still bury a body that is written within the same
@@ -71,7 +71,8 @@ class RewriteObject(Operation):
         storage_class: e.g. ``"STANDARD_IA"``.
         metadata: user metadata, instead of all that the object has; ``{}`` removes it.
         cache_control: a content header; an empty text removes it. So do *content_disposition*, *content_encoding*,
-            *content_language*, *content_type* and *expires* (a datetime or a text in ISO 8601).
+            *content_language* and *expires* (a datetime or a text in ISO 8601).
+        content_type: a content header that every object has, so it can't be removed.
         checksum_algorithm: of the checksum that S3 computes and keeps, e.g. ``"CRC64NVME"``.
         multipart_threshold_bytes: rewrite larger objects in parts: 5 MiB to 5 GiB.
     """
@@ -246,7 +247,8 @@ class RewriteObject(Operation):
         return rewrite_probe.two_step_warnings(self.name, capabilities)
 
     def iam_actions(self) -> set[str]:  # noqa: D102
-        actions = {"s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectAcl", "s3:GetObjectRetention"}
+        actions = {"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectAcl"}
+        actions |= {"s3:GetObjectRetention"}
         actions |= {"s3:GetObjectLegalHold", "s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectAcl"}
         actions |= {"s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:AbortMultipartUpload"}
         return actions | EncryptionChoice.of(self).iam_actions()

@@ -59,7 +59,7 @@ class Skipping(NamedTuple):
         response = yield from copier(condition if finding != REFUSED else ())
         if response.status not in CONFLICTS:
             return response.outcome()
-        return (yield from self._after_conflict(response))
+        return (yield from self._after_conflict(response, there))
 
     def _verdict(self, there: Response) -> Steps[Outcome | None]:
         """Return the outcome if *there*, what a HEAD says of the target, keeps us from copying; else ``None``."""
@@ -80,10 +80,10 @@ class Skipping(NamedTuple):
         is_same = e_tag_in(there.headers) == e_tag_in(source.headers) != ""
         return _skipped("has the same ETag") if is_same else None
 
-    def _after_conflict(self, response: Response) -> Steps[Outcome]:
-        """Return what a failed condition means: our own copy, another one that will do, or neither."""
+    def _after_conflict(self, response: Response, before: Response) -> Steps[Outcome]:
+        """Return what a failed condition means: our own copy, another one that will do, neither, or the source's."""
         there = yield Request(HEAD, self.bucket, self.key)
-        if not there.is_success:
+        if not there.is_success or (before.is_success and e_tag_in(there.headers) == e_tag_in(before.headers)):
             return response.outcome()
         verdict = yield from self._verdict(there)
         if verdict is not None and verdict.is_success:

@@ -21,7 +21,8 @@ PAYER: Headers = (("x-amz-request-payer", "requester"),)
 
 def copy_source(obj: S3Object) -> str:
     """Return the value of the copy source header for *obj*."""
-    source = f"{obj.bucket}/{encode_key(obj.key)}"
+    place = f"{obj.bucket}/object" if obj.bucket.startswith("arn:") else obj.bucket
+    source = f"{place}/{encode_key(obj.key)}"
     return f"{source}?versionId={quote(obj.version_id, safe='-_.~')}" if obj.version_id is not None else source
 
 

@@ -38,3 +38,13 @@ def _is_younger(head: Response, seconds: float) -> bool:
     except (TypeError, ValueError):
         return False
     return (now - written).total_seconds() < seconds + _LEEWAY_S
+
+
+def is_made_since(begun: Response, head: Response) -> bool:
+    """Return whether HeadObject's answer *head* shows an object written after the answer *begun*, by their clock."""
+    try:
+        then = parsedate_to_datetime(begun.headers.get("date", ""))
+        written = parsedate_to_datetime(head.headers.get("last-modified", ""))
+    except (TypeError, ValueError):
+        return False
+    return (then - written).total_seconds() <= _LEEWAY_S

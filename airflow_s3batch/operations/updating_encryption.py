@@ -30,7 +30,7 @@ _UNSUPPORTED_STATUSES = frozenset({400, 405, 409, 501})
 _PUT_PLAIN = Call("PutObject", {"Metadata": {"s3batch": "probe"}}, wants_headers=True)
 _PUT_ENCRYPTED = Call(
     "PutObject", {"Metadata": {"s3batch": "probe"}, "ServerSideEncryption": "AES256"}, wants_headers=True
-)
+).for_trial()
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class UpdateObjectEncryption(Operation):
         scratch = yield from _put(_PUT_ENCRYPTED, scratch)
         if not scratch.e_tag:
             return False
-        response = yield Request(self._call, scratch.bucket, scratch.key)
+        response = yield Request(self._call.for_trial(), scratch.bucket, scratch.key)
         try:
             shown = yield from expect_intact(self.name, scratch)
         except CapabilityError:

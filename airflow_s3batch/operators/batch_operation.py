@@ -194,7 +194,7 @@ def _shard_ref(shard: Any) -> ShardRef:
     except (TypeError, KeyError, ValueError):
         raise ArgumentError(
             f"shard={shard!r} is not what InventoryToManifestOperator returns; "
-            "map the task with .expand(shard=manifest.output)"
+            "map the task with .expand(shard=manifest.output); after a change of engine, clear the manifest task, too"
         ) from None
 
 

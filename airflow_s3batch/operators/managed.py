@@ -277,7 +277,7 @@ class ManagedBatchJobOperator(S3BatchOperator):
     @property
     def label(self) -> str:
         """What the grid calls a mapped instance."""
-        if isinstance(self.bucket, Mapping):
+        if isinstance(self.bucket, Mapping) and "bucket" in self.bucket:
             return f"{self.bucket['bucket']} · {self.bucket['rows']:,} objects"
         return str(self.manifest_url or (self.manifest_generator or {}).get("SourceBucket", "").rpartition(":")[2])
 
@@ -345,7 +345,7 @@ def _bucket_ref(bucket: Any) -> BucketRef:
     except (TypeError, KeyError, ValueError):
         raise ArgumentError(
             f"bucket={bucket!r} is not what InventoryToManifestOperator(engine='managed') returns; "
-            "map the task with .expand(bucket=manifest.output)"
+            "map the task with .expand(bucket=manifest.output); after a change of engine, clear the manifest task, too"
         ) from None
 
 

@@ -41,10 +41,13 @@ def managed_argument_problems(operation: Any, **arguments: Any) -> list[str]:
     """
     settings = {name: arguments.pop(name) for name in SETTINGS if name in arguments}
     waiting = {name: arguments.pop(name) for name in WAITING if name in arguments}
+    undeclared = declaration_problems(operation)
+    known = None if undeclared else declared(operation)
     return [
         *policy_problems(**arguments),
-        *_operation_problems(operation),
-        *(_setting_problems(**settings) if settings else []),
+        *undeclared,
+        *(known.managed_problems() if known else []),
+        *(_setting_problems(known, **settings) if settings else []),
         *_waiting_problems(**waiting),
     ]
 
@@ -92,15 +95,9 @@ def worker_argument_problems(arguments: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _operation_problems(operation: Any) -> list[str]:
-    if found := declaration_problems(operation):
-        return found
-    problems: list[str] = declared(operation).managed_problems()
-    return problems
-
-
-def _setting_problems(role_arn: Any, job_tags: Any = None, **more: Any) -> list[str]:
+def _setting_problems(operation: Any, role_arn: Any, job_tags: Any = None, **more: Any) -> list[str]:
     from airflow_s3batch.managed import ManagedSettings, managed_problems
+    from airflow_s3batch.managed.refusals import joint_problems
 
     found = []
     if not role_arn:
@@ -117,6 +114,9 @@ def _setting_problems(role_arn: Any, job_tags: Any = None, **more: Any) -> list[
         for name in ("description", "report_scope")
         if name in more and not isinstance(more[name], str)
     )
+    generator = more.get("manifest_generator")
+    if generator is not None and not isinstance(generator, Mapping) and not is_template(generator):
+        found.append(f"manifest_generator={generator!r} is not a dict, CreateJob's S3JobManifestGenerator")
     try:
         more["priority"] = as_int("priority", literal_or(more.get("priority", 10), 10))
     except ArgumentError as error:
@@ -131,7 +131,7 @@ def _setting_problems(role_arn: Any, job_tags: Any = None, **more: Any) -> list[
         role_arn=role or f"arn:aws:iam::{account or _SOME_ACCOUNT}:role/rendered-later",
         tags=literal_or(job_tags, None) or {},
     )
-    return managed_problems(settings=told)
+    return [*managed_problems(settings=told), *joint_problems(operation, told)]
 
 
 _SOME_ACCOUNT = "0" * 12

@@ -14,10 +14,10 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import AirflowSkipException
 from airflow_s3batch.hooks.arguments import raise_for
 from airflow_s3batch.hooks.policies import policy_problems
+from airflow_s3batch.hooks.task_ids import check_task_ids
 from airflow_s3batch.operators.base import S3BatchOperator, about
 from airflow_s3batch.operators.manifest import MANIFEST_KEY
 from airflow_s3batch.operators.notices import send_notices, send_unmarked
-from airflow_s3batch.operators.task_ids import check_task_ids
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import PokeReturnValue
 
-from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException, AirflowSkipException, conf
+from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException
 from airflow_s3batch.hooks.arguments import is_template, raise_for
 from airflow_s3batch.hooks.errors import airflow_error, airflow_errors
 from airflow_s3batch.hooks.policies import policy_problems
-from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+from airflow_s3batch.sensors.base import S3BatchSensor
 from airflow_s3batch.triggers.s3_batch_job import S3BatchJobTrigger
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 POLL_INTERVAL_S = 60.0
 
 
-class S3BatchJobSensor(BaseSensorOperator):
+class S3BatchJobSensor(S3BatchSensor):
     """
     Wait until a job of AWS S3 Batch Operations is over, whoever made it; return its status and counts.
 
@@ -37,14 +37,11 @@ class S3BatchJobSensor(BaseSensorOperator):
         job_id: which job.
         account_id: the account that it belongs to; that of the credentials if left out.
         allowed_failures: a number of objects, or a fraction below 1.
-        deferrable: wait in the triggerer, without a worker slot, after a first look; ``[operators]
-            default_deferrable`` if left out.
         poke_interval: seconds between two looks, 60 unless told otherwise; AWS asks for 30 at least.
-        aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
-        kwargs: what every Airflow sensor takes: ``timeout``, ``mode``, ``soft_fail``, ….
+        kwargs: see `S3BatchSensor`.
     """
 
-    template_fields: Sequence[str] = ("job_id", "account_id", "aws_conn_id", "region_name")
+    template_fields: Sequence[str] = ("job_id", "account_id", *S3BatchSensor.template_fields)
     _watch: JobWatch | None = None
 
     def __init__(
@@ -53,25 +50,13 @@ class S3BatchJobSensor(BaseSensorOperator):
         job_id: str,
         account_id: str | None = None,
         allowed_failures: float = 0,
-        deferrable: bool | None = None,
         poke_interval: timedelta | float = POLL_INTERVAL_S,
-        aws_conn_id: str | None = DEFAULT_CONN_ID,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.job_id = job_id
         self.account_id = account_id
         self.allowed_failures = allowed_failures
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
-        )
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
         raise_for(type(self).__name__, _problems(job_id, allowed_failures))
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
@@ -90,11 +75,7 @@ class S3BatchJobSensor(BaseSensorOperator):
         try:
             if not self.deferrable:
                 return super().execute(context)
-            found = self.poke(context)
-        except AirflowFailException as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(str(error)) from error
-            raise
+            found = self.careful_poke(context)
         finally:
             self._watch = None  # it holds a client, and Airflow copies operators
         if found.is_done:
@@ -106,36 +87,25 @@ class S3BatchJobSensor(BaseSensorOperator):
         """Take over what the trigger saw, and look at the counts."""
         if event["status"] == "error":
             raise airflow_error(event["message"], is_retryable=event["is_retryable"])
-        found = self._final_look(context)
+        try:
+            found = self.careful_poke(context)
+        finally:
+            self._watch = None
         if not found.is_done:
             raise AirflowException(f"Job {self.job_id}: the trigger saw its end, but AWS can't be asked now; retry")
         return found.xcom_value
 
-    def _final_look(self, context: Context) -> PokeReturnValue:
-        try:
-            return self.poke(context)
-        except AirflowFailException as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(str(error)) from error
-            raise
-        finally:
-            self._watch = None
-
     def _new_watch(self) -> JobWatch:
         from airflow_s3batch.triggers.job_watch import JobWatch
 
-        settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
-        return JobWatch(settings.batch_hook(self.account_id), self.job_id, log=self.log.info)
+        return JobWatch(self.store.batch_hook(self.account_id), self.job_id, log=self.log.info)
 
     def _trigger(self) -> S3BatchJobTrigger:
         return S3BatchJobTrigger(
             job_id=self.job_id,
             account_id=self.account_id,
             poll_interval_s=self.poke_interval,
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            botocore_config=self.botocore_config,
+            **self.store_arguments,
         )
 
     def _result(self, progress: JobProgress) -> dict[str, Any]:

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import PokeReturnValue
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException, AirflowSkipException, conf
 from airflow_s3batch.hooks.arguments import as_moment, clauses, is_template, literal_or, raise_for
 from airflow_s3batch.hooks.errors import airflow_error, airflow_errors
-from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+from airflow_s3batch.sensors.base import S3BatchSensor
 from airflow_s3batch.triggers.delivery_look import delivery_url
 from airflow_s3batch.triggers.s3_inventory import S3InventoryTrigger
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class S3InventorySensor(BaseSensorOperator):
+class S3InventorySensor(S3BatchSensor):
     """
     Wait until an S3 Inventory has a complete delivery; return the URL of its ``manifest.json``.
 
@@ -34,13 +33,10 @@ class S3InventorySensor(BaseSensorOperator):
             delivery's ``manifest.json``.
         max_age: wait for a delivery that is not older than this.
         as_of: take the newest delivery that is not younger than this (datetime or ISO 8601).
-        deferrable: wait in the triggerer, without a worker slot, after a first look; ``[operators]
-            default_deferrable`` if left out.
-        aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
-        kwargs: what every Airflow sensor takes: ``poke_interval``, ``timeout``, ``mode``, ``soft_fail``, ….
+        kwargs: see `S3BatchSensor`.
     """
 
-    template_fields: Sequence[str] = ("inventory", "as_of", "aws_conn_id", "region_name")
+    template_fields: Sequence[str] = ("inventory", "as_of", *S3BatchSensor.template_fields)
 
     def __init__(
         self,
@@ -48,32 +44,19 @@ class S3InventorySensor(BaseSensorOperator):
         inventory: str,
         max_age: timedelta | None = None,
         as_of: datetime | str | None = None,
-        deferrable: bool | None = None,
-        aws_conn_id: str | None = DEFAULT_CONN_ID,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.inventory = inventory
         self.max_age = max_age
         self.as_of = as_of
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
-        )
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
         raise_for(type(self).__name__, _problems(inventory, max_age, as_of))
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Look once."""
         with airflow_errors():
-            settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
             url = delivery_url(
-                settings.storage(),
+                self.store.storage(),
                 self.inventory,
                 as_of=as_moment("as_of", self.as_of),
                 max_age=self.max_age,
@@ -85,7 +68,7 @@ class S3InventorySensor(BaseSensorOperator):
         """Look; then wait here, or in the triggerer."""
         if not self.deferrable:
             return super().execute(context)
-        found = self._first_look(context)
+        found = self.careful_poke(context)
         if found.is_done:
             return found.xcom_value
         with airflow_errors():
@@ -96,29 +79,13 @@ class S3InventorySensor(BaseSensorOperator):
                 as_of=as_of.isoformat() if as_of else None,
                 max_age_s=self.max_age.total_seconds() if self.max_age else None,
                 poll_interval_s=self.poke_interval,
-                aws_conn_id=self.aws_conn_id,
-                region_name=self.region_name,
-                verify=self.verify,
-                botocore_config=self.botocore_config,
+                **self.store_arguments,
                 silent_fail=self.silent_fail,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout),
         )
         return None
-
-    def _first_look(self, context: Context) -> PokeReturnValue:
-        """Look once, and treat what goes wrong as `BaseSensorOperator` does between two pokes."""
-        try:
-            return self.poke(context)
-        except AirflowException as error:
-            is_final = isinstance(error, AirflowFailException)
-            if self.silent_fail and not is_final:
-                self.log.warning("%s", error)
-                return PokeReturnValue(is_done=False)
-            if self.never_fail or (self.soft_fail and is_final):
-                raise AirflowSkipException(str(error)) from error
-            raise
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature
         """Take over what the trigger saw."""

@@ -7,21 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import PokeReturnValue
 
 from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.hooks.airflow_names import (
-    AirflowException,
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    conf,
-)
+from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowSensorTimeout, AirflowSkipException
 from airflow_s3batch.hooks.arguments import clauses, is_template, raise_for
 from airflow_s3batch.hooks.errors import airflow_error, airflow_errors
 from airflow_s3batch.hooks.policies import policy_problems
-from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings, storage_on
+from airflow_s3batch.hooks.s3 import storage_on
+from airflow_s3batch.hooks.task_ids import check_task_ids
+from airflow_s3batch.sensors.base import S3BatchSensor
 from airflow_s3batch.triggers.s3_restore import S3RestoreTrigger
 
 if TYPE_CHECKING:
@@ -36,19 +32,21 @@ TOTALS_KEY = "manifest"
 _LINE_EVERY_S = 10.0
 
 
-class S3RestoreSensor(BaseSensorOperator):
+class S3RestoreSensor(S3BatchSensor):
     """
     Wait until every object of a `RestoreObject` job can be read, so that e.g. `CopyObject` may follow.
 
     It is cheap: the objects are gone through in order until about a hundred are met that are still being restored; only
     these are asked at each look, until they are ready, and then it goes on. In sum each object is asked about once.
-    What was seen is kept in the job's folder (``restores.json``), so that retries and restarts go on there. Deferred,
-    the triggerer asks for that hundred, and a worker for the rest.
+    What was seen is kept in the job's folder (``restores.json``), so that retries and restarts go on there; once all
+    was seen, the next sensor, or this one when it is cleared, looks at all again. Deferred, the triggerer asks for that
+    hundred, and a worker for the rest.
 
-    Objects that are gone, or that were never archived, are not waited for; nor are archived ones whose restore the job
-    reports as failed (its report and ``allowed_failures`` have decided about those; once the job was cleared and has
-    another report, they are looked at again). If an object is archived although its restore was accepted, because the
-    copy has expired or the object was written anew, the task fails at once.
+    Objects that are gone, or that were never archived, are not waited for; nor, once the job has its completion report,
+    are archived ones whose restore has failed (``allowed_failures`` has decided about those; when the job was cleared
+    and has another report, they are looked at again). Before that all archived ones are waited for. If an object is
+    archived although the report says that its restore was accepted, because the copy has expired or the object was
+    written anew, the task fails at once.
 
     Returns ``{"objects": …, "readable": …, "gone": …, "unrestored": …}``.
 
@@ -56,23 +54,19 @@ class S3RestoreSensor(BaseSensorOperator):
         operation_task_id: the restore job's operation task, e.g. ``"restore.run"``; full task id, task group included.
         manifest_task_id: its manifest task, e.g. ``"restore.manifest"``; or
         job: the job's folder, for a job of another Dag.
-        deferrable: wait in the triggerer, without a worker slot, after a first look; ``[operators]
-            default_deferrable`` if left out.
         poke_interval: seconds between two looks, 300 unless told otherwise: restores take minutes to days.
         max_concurrency: requests in flight while a worker looks.
         max_requests_per_s: limit on these; ``None`` is no limit.
         job_aws_conn_id: connection for the job's files, if they are in another store than the objects.
-        aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
-        kwargs: what every Airflow sensor takes: ``timeout``, ``mode``, ``soft_fail``, ….
+        kwargs: see `S3BatchSensor`.
     """
 
     template_fields: Sequence[str] = (
         "operation_task_id",
         "manifest_task_id",
         "job",
-        "aws_conn_id",
         "job_aws_conn_id",
-        "region_name",
+        *S3BatchSensor.template_fields,
     )
 
     def __init__(
@@ -81,31 +75,19 @@ class S3RestoreSensor(BaseSensorOperator):
         operation_task_id: str,
         manifest_task_id: str | None = None,
         job: str | None = None,
-        deferrable: bool | None = None,
         poke_interval: timedelta | float = POLL_INTERVAL_S,
         max_concurrency: int = 64,
         max_requests_per_s: float | None = None,
-        aws_conn_id: str | None = DEFAULT_CONN_ID,
         job_aws_conn_id: str | None = None,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.operation_task_id = operation_task_id
         self.manifest_task_id = manifest_task_id
         self.job = job
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
-        )
         self.max_concurrency = max_concurrency
         self.max_requests_per_s = max_requests_per_s
-        self.aws_conn_id = aws_conn_id
         self.job_aws_conn_id = job_aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
         raise_for(
             type(self).__name__,
             [
@@ -130,24 +112,33 @@ class S3RestoreSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look; then wait here, or in the triggerer."""
+        if self.manifest_task_id is not None:
+            with airflow_errors():
+                check_task_ids(self, context, "manifest_task_id", "operation_task_id")
         if not self.deferrable:
             return super().execute(context)
         return self._look_or_defer(context, datetime.now(UTC))
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any], started: str) -> Any:
-        """Look at the rest, now that what the trigger asked for is ready; wait again if that is not."""
+    def execute_complete(self, context: Context, event: Mapping[str, Any], started: str = "") -> Any:
+        """
+        Look at the rest, now that what the trigger asked for is ready; wait again if that is not.
+
+        Args:
+            context: Airflow's.
+            event: the trigger's.
+            started: ISO time of the first look; without it, as in ``dag.test()``, the timeout counts from now.
+        """
         if event["status"] == "error":
             raise airflow_error(event["message"], is_retryable=event["is_retryable"])
-        return self._look_or_defer(context, datetime.fromisoformat(started))
+        return self._look_or_defer(context, datetime.fromisoformat(started) if started else datetime.now(UTC))
 
     def _look_or_defer(self, context: Context, started: datetime) -> Any:
-        found = self._careful_look(context)
+        found = self.careful_poke(context)
         if found.is_done:
             return found.xcom_value
         left = started + timedelta(seconds=self.timeout) - datetime.now(UTC)
         if left <= timedelta(0):
-            text = f"Objects are still being restored after {self.timeout:,.0f} s, the sensor's timeout."
-            raise AirflowSkipException(text) if self.soft_fail else AirflowSensorTimeout(text)
+            raise self.time_is_up()
         with airflow_errors():
             trigger = self._trigger(context)
         self.defer(
@@ -158,24 +149,16 @@ class S3RestoreSensor(BaseSensorOperator):
         )
         return None
 
-    def _careful_look(self, context: Context) -> PokeReturnValue:
-        """Look once, and treat what goes wrong as `BaseSensorOperator` does between two pokes."""
-        try:
-            return self.poke(context)
-        except AirflowException as error:
-            is_final = isinstance(error, AirflowFailException)
-            if self.silent_fail and not is_final:
-                self.log.warning("%s", error)
-                return PokeReturnValue(is_done=False)
-            if self.never_fail or (self.soft_fail and is_final):
-                raise AirflowSkipException(str(error)) from error
-            raise
+    def time_is_up(self) -> AirflowException:
+        """Return what to raise when the sensor's timeout has passed."""
+        text = f"Objects are still being restored after {self.timeout:,.0f} s, the sensor's timeout."
+        return AirflowSkipException(text) if self.soft_fail else AirflowSensorTimeout(text)
 
     def _watch(self, context: Context) -> RestoreWatch:
         from airflow_s3batch.engine.policy import Policy
         from airflow_s3batch.reports.restores import RestoreWatch
 
-        store = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        store = self.store
         job_store = store.with_connection(self.job_aws_conn_id)
         access = store.access()
         return RestoreWatch(
@@ -193,10 +176,7 @@ class S3RestoreSensor(BaseSensorOperator):
             state_url=str(JobLayout(self._job_url(context)).operation(self.operation_task_id).restores),
             poll_interval_s=self.poke_interval,
             job_aws_conn_id=self.job_aws_conn_id,
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            botocore_config=self.botocore_config,
+            **self.store_arguments,
             silent_fail=self.silent_fail,
         )
 

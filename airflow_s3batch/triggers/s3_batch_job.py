@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from airflow_s3batch.hooks.s3_batch import S3BatchHook
     from airflow_s3batch.managed import JobProgress
     from airflow_s3batch.triggers.job_watch import JobWatch
+
+_Result = TypeVar("_Result")
 
 PROGRESS_KEY = "progress"
 """XCom key under which the counts of a running job are kept up to date."""
@@ -113,8 +115,6 @@ class S3BatchJobTrigger(BaseTrigger):
         self.log.info("Job %s was cancelled with the task; it is %s.", self.job_id, status)
 
     async def _hook(self) -> S3BatchHook:
-        from asgiref.sync import sync_to_async
-
         settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
 
         def connected() -> S3BatchHook:
@@ -122,8 +122,7 @@ class S3BatchJobTrigger(BaseTrigger):
             _ = hook.control
             return hook
 
-        # Connections come through the triggerer's own loop; only asgiref's threads know the way back to it.
-        return await sync_to_async(connected)()
+        return await _beside_loop(connected)
 
     async def _watch(self) -> JobWatch:
         from airflow_s3batch.triggers.job_watch import JobWatch
@@ -147,7 +146,6 @@ class S3BatchJobTrigger(BaseTrigger):
         ti = self.task_instance
         if ti is None:
             return
-        from asgiref.sync import sync_to_async
 
         def push() -> None:
             from airflow.sdk.execution_time.xcom import XCom
@@ -162,12 +160,24 @@ class S3BatchJobTrigger(BaseTrigger):
             )
 
         try:
-            await sync_to_async(push)()
+            await _beside_loop(push)
         except Exception as error:  # noqa: BLE001 - whatever Airflow raises here must not end the wait
             self.log.debug("The counts can't be shown as XCom: %s", error)
 
     def _event(self, **payload: Any) -> TriggerEvent:
         return TriggerEvent({**payload, "job_id": self.job_id, "carried": self.carried})  # type: ignore[no-untyped-call]
+
+
+async def _beside_loop(function: Callable[[], _Result]) -> _Result:
+    """
+    Return what *function* does, which asks Airflow: through the loop, to which only asgiref's threads know the way.
+
+    Airflow tells by the message of a cancel that somebody acted on the task, and only then calls `on_kill`. asgiref
+    cancels without a message what it waits for, so it is left to end by itself.
+    """
+    from asgiref.sync import sync_to_async
+
+    return await asyncio.shield(sync_to_async(function)())
 
 
 def _counts(progress: JobProgress) -> dict[str, Any]:

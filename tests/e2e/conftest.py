@@ -10,7 +10,7 @@ import psutil
 import pytest
 from real_jobs import RealJob
 
-from airflow_s3batch.testing import ServerMissingError, ministack
+from airflow_s3batch.testing import S3BatchEmulator, ServerMissingError, ministack
 from demo.airflow_stack import AirflowStack
 from demo.processes import is_alive
 from demo.world import make_user
@@ -28,6 +28,9 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "5",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "86400",
+    # How soon a triggerer is missed, and its triggers given to another one; half a minute by default.
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
 }
 
 
@@ -58,12 +61,23 @@ def user(server: Server) -> Server:
 
 
 @pytest.fixture(scope="session")
-def stack(user: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+def aws(server: Server) -> Iterator[S3BatchEmulator]:
+    """AWS S3 Batch Operations in front of the server; Airflow's connection to both is ``aws_batch``."""
+    with S3BatchEmulator(server) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(user: Server, aws: S3BatchEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
     """A running Airflow; it leaves no process behind."""
     home = tmp_path_factory.mktemp("airflow")
     dags = home / "dags"
     dags.mkdir()
-    settings = {**SETTINGS, "AIRFLOW_CONN_AWS_DEFAULT": user.airflow_connection_uri()}
+    settings = {
+        **SETTINGS,
+        "AIRFLOW_CONN_AWS_DEFAULT": user.airflow_connection_uri(),
+        "AIRFLOW_CONN_AWS_BATCH": aws.airflow_connection_uri(),
+    }
     stack = AirflowStack(home, dags=dags, settings=settings)
     stack.prepare()
     with stack:

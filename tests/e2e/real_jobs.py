@@ -25,6 +25,7 @@ THREADS = 8
 RETRY_DELAY_S = 10
 DAG = """
 import os
+import signal
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +33,14 @@ from pathlib import Path
 from airflow.sdk import dag
 
 from airflow_s3batch import s3_batch_job
+from airflow_s3batch.managed import new_job
 from airflow_s3batch.operations import PutObjectTagging
+
+
+def die_unrecorded(context):
+    ti = context["ti"]
+    if (ti.task_id, ti.try_number) == ("job.run", 1):
+        new_job.write_job = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 
 
 def hold_first_try(context, result):
@@ -51,9 +59,12 @@ def {name}():
         operation=PutObjectTagging({{"state": "{tag}"}}),
         job_url="s3://ops/s3batch",
         objects_per_shard={objects_per_shard},
-        max_concurrency={max_concurrency},
-        max_requests_per_s={max_requests_per_s},
-        default_args={{"retry_delay": timedelta(seconds={retry_delay_s}), "post_execute": {post_execute}}},
+        default_args={{
+            "retry_delay": timedelta(seconds={retry_delay_s}),
+            "pre_execute": {pre_execute},
+            "post_execute": {post_execute},
+        }},
+        **{engine},
     )
 
 
@@ -69,6 +80,8 @@ class RealJob:
     Args:
         holds_first_try: the first shard's first try, when it has done everything, waits before Airflow pushes its
             result: `held` names the file that it leaves then, with its process id.
+        managed: arguments for AWS's engine; without, Airflow workers do the work.
+        dies_unrecorded: the first try with AWS's engine is killed once AWS has made the job, before it notes its id.
 
     Attributes:
         keys: of the objects, in the order of the inventory.
@@ -86,6 +99,8 @@ class RealJob:
         max_requests_per_s: float | None = None,
         retry_delay_s: int = RETRY_DELAY_S,
         holds_first_try: bool = False,
+        managed: Mapping[str, Any] | None = None,
+        dies_unrecorded: bool = False,
         key: str = "folder {0}/ü+{0}.bin",
     ) -> None:
         self.name = name
@@ -98,9 +113,11 @@ class RealJob:
         self.held = stack.home / f"{name}.held"
         self._arguments = {
             "objects_per_shard": objects_per_shard,
-            "max_concurrency": max_concurrency,
-            "max_requests_per_s": max_requests_per_s,
+            "engine": {"engine": "managed", **managed}
+            if managed
+            else {"max_concurrency": max_concurrency, "max_requests_per_s": max_requests_per_s},
             "retry_delay_s": retry_delay_s,
+            "pre_execute": "die_unrecorded" if dies_unrecorded else None,
             "post_execute": "hold_first_try" if holds_first_try else None,
         }
         self.write_dag(tag="done")

@@ -276,3 +276,13 @@ def test_a_lock_that_the_store_ignores_on_copies_is_no_success(
     found = outcomes_of(server, objects, CopyObject(locked, **lock))["a", None]
     assert "does not show x-amz-object-lock-mode" in found.message
     assert failures_of(server, objects, CopyObject(unlocked, **lock)).keys() == {"a"}
+
+
+def test_a_store_without_copies_in_parts_copies_what_is_small(rclone: Server, bucket: BucketFactory) -> None:
+    """It answers UploadPartCopy as if it were another request, time after time."""
+    source, target = bucket(rclone, "source"), bucket(rclone, "target")
+    (small,) = put_objects(rclone, source, ["small"])
+    large, _ = put_large(rclone, source, "large", 6 * MIB)
+    operation = CopyObject(target, multipart_threshold_bytes=5 * MIB)
+    assert failures_of(rclone, [small, large], operation) == {"large": "EntityTooLarge"}
+    assert body_of(rclone, target, "small") == body_of(rclone, source, "small")

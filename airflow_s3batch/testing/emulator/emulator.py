@@ -74,7 +74,7 @@ class S3BatchEmulator:
             worker_engine(self._access, policy or Policy(max_concurrency=32, give_up_s=10.0)),
             rows_per_file,
         )
-        self._server = ControlServer(self._calls.answer, self._mishaps)
+        self._server = ControlServer(account_id, self._calls.answer, self._mishaps)
         self._threads: list[threading.Thread] = []
         self._numbers = itertools.count(1)
 
@@ -100,7 +100,11 @@ class S3BatchEmulator:
         botocore puts ``{AccountId}.`` in front of the host, whatever its settings say. The user name in this URL takes
         that up: ``http://123456789012.s3control@127.0.0.1:port`` still leads to 127.0.0.1.
         """
-        return f"http://s3control@127.0.0.1:{self._server.port}"
+        return f"http://s3control@{self._host}"
+
+    @property
+    def _host(self) -> str:
+        return f"127.0.0.1:{self._server.port}"
 
     @property
     def account_id(self) -> str:
@@ -127,10 +131,19 @@ class S3BatchEmulator:
         return replace(self._access, endpoints=(*others, ("s3control", self.endpoint_url)))
 
     def airflow_connection_uri(self) -> str:
-        """Return an Airflow connection of type ``aws`` to store and emulator, as ``AIRFLOW_CONN_<ID>`` takes it."""
+        """
+        Return an Airflow connection of type ``aws`` to store and emulator, as ``AIRFLOW_CONN_<ID>`` takes it.
+
+        Tasks that ask STS for their account are told `account_id`.
+        """
         session = self._access.session
         credentials = session.get_credentials() if session is not None else None
-        services = {**dict(self._access.endpoints), "s3": self._access.endpoint, "s3control": self.endpoint_url}
+        services = {
+            **dict(self._access.endpoints),
+            "s3": self._access.endpoint,
+            "s3control": self.endpoint_url,
+            "sts": f"http://{self._host}",
+        }
         return json.dumps(
             {
                 "conn_type": "aws",

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from airflow_s3batch.testing.emulator.answers import Refusal
+from airflow_s3batch.testing.emulator.identity import asks_who_it_is, identity_body
 from airflow_s3batch.testing.emulator.mishaps import Mishaps
 from airflow_s3batch.testing.emulator.wire import answer_body, call_of, received, refusal_body
 
@@ -20,15 +21,17 @@ Answer = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 class ControlServer:
     """
-    Serves the control API on a free loopback port.
+    Serves the control API on a free loopback port, and STS's GetCallerIdentity.
 
     Args:
+        account_id: of whoever asks.
         answer: executes a call that the model allows; returns the members of its answer, or raises `Refusal`.
         mishaps: what goes wrong on purpose.
     """
 
-    def __init__(self, answer: Answer, mishaps: Mishaps) -> None:
-        handler = type("ControlHandler", (_Handler,), {"execute": staticmethod(answer), "mishaps": mishaps})
+    def __init__(self, account_id: str, answer: Answer, mishaps: Mishaps) -> None:
+        members = {"account_id": account_id, "execute": staticmethod(answer), "mishaps": mishaps}
+        handler = type("ControlHandler", (_Handler,), members)
         self._server = _Server(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever,
@@ -67,6 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    account_id: str
     execute: Answer
     mishaps: Mishaps
 
@@ -106,6 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> bytes | None:
         """Return the body of the answer, ``None`` if it gets lost."""
+        if asks_who_it_is(self.command, self.path, body):
+            return identity_body(self.account_id)
         mishap = self.mishaps.next_for(call_of(self.command, self.path)[0])
         if mishap is not None and not mishap.is_executed:
             mishap.happen()

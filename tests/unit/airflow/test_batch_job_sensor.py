@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferred
 
+TIMEOUT_S = 10.0
 OVER = {"job_id": JOB, "job_status": "Complete", "total": 10, "succeeded": 10, "failed": 0}
 
 
@@ -172,6 +174,31 @@ def test_kill_of_a_deferred_task_cancels_its_job_only_if_told_so(hook: FakeHook)
     assert hook.cancelled == []
     asyncio.run(S3BatchJobTrigger(job_id=JOB, cancel_on_kill=True).on_kill())
     assert hook.cancelled == [(JOB, CANCELLED_BY_TASK)]
+
+
+def test_kill_is_known_as_one_while_the_trigger_asks_airflow(hook: FakeHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow calls `on_kill` only where the message of its cancel comes back."""
+    asked, answers = threading.Event(), threading.Event()
+
+    def slow_hook(_settings: StoreSettings, _account_id: str | None = None) -> FakeHook:
+        asked.set()
+        answers.wait(TIMEOUT_S)
+        return hook
+
+    async def words_of_cancel() -> tuple[Any, ...]:
+        run = asyncio.ensure_future(anext(S3BatchJobTrigger(job_id=JOB).run()))
+        await asyncio.to_thread(asked.wait, TIMEOUT_S)
+        run.cancel("somebody acted")
+        try:
+            await run
+        except asyncio.CancelledError as error:
+            return error.args
+        finally:
+            answers.set()
+        return ()
+
+    monkeypatch.setattr(StoreSettings, "batch_hook", slow_hook)
+    assert asyncio.run(words_of_cancel()) == ("somebody acted",)
 
 
 def test_log_tells_only_what_changed(hook: FakeHook) -> None:

@@ -9,7 +9,7 @@ from fake_jobs import ACCOUNT, ROLE
 
 from airflow_s3batch import Column, InventoryToManifestOperator, ManagedBatchJobOperator, s3_batch_job
 from airflow_s3batch.core.errors import ArgumentError
-from airflow_s3batch.operations import DeleteObject, PutObjectTagging
+from airflow_s3batch.operations import ComputeObjectChecksum, DeleteObject, PutObjectTagging
 
 TAGGING = PutObjectTagging({"team": "lake"})
 JOB: dict[str, Any] = {
@@ -113,12 +113,20 @@ def test_operation_that_aws_lacks_is_refused(dag: Any) -> None:
         s3_batch_job(**{**MANAGED, "operation": [TAGGING, DeleteObject()]})
 
 
+def test_settings_that_do_not_go_with_the_operation_are_refused(dag: Any) -> None:
+    """AWS writes a report of checksums only for an owner that is named."""
+    checksums = ComputeObjectChecksum(algorithm="SHA256")
+    with pytest.raises(ArgumentError, match=r"expected_bucket_owner=False: .* pass True"):
+        s3_batch_job(**{**MANAGED, "operation": checksums}, expected_bucket_owner=False)
+
+
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
         ({"role_arn": "batch"}, "role_arn='batch' is not the ARN"),
         ({"role_arn": 5}, "role_arn=5 is not a text"),
         ({"account_id": "12"}, "account_id='12'"),
+        ({"account_id": int(ACCOUNT)}, f"account_id={ACCOUNT} is not an AWS account: 12 digits, as a text"),
         ({"account_id": "0" * 12}, "is not a role of account"),
         ({"priority": -1}, "priority=-1"),
         ({"confirmation_required": "yes"}, "confirmation_required='yes'"),
@@ -179,6 +187,7 @@ GENERATOR = {"SourceBucket": "arn:aws:s3:::lake", "EnableManifestOutput": False}
         ({"manifest_url": "s3://ops/list.csv"}, "job_url is missing"),
         ({**LIST, "manifest_url": "list.csv"}, "manifest_url='list.csv' is not an S3 URL"),
         ({"manifest_generator": {"SourceBucket": "lake"}, "job_url": "s3://ops/x"}, "EnableManifestOutput"),
+        ({"manifest_generator": "lake", "job_url": "s3://ops/x"}, "manifest_generator='lake' is not a dict"),
     ],
 )
 def test_objects_of_a_lone_job_come_from_one_place(source: dict[str, Any], part: str) -> None:

@@ -114,6 +114,15 @@ def test_engine_gets_bucket_settings_and_policy(engine: Engine, context: dict[st
     assert engine.harvested == [ROUND]
 
 
+def test_shard_of_the_worker_engine_is_refused_with_the_way_out(engine: Engine, context: dict[str, Any]) -> None:
+    """It comes where the engine was changed, and only the mapped task was cleared. Airflow asks for the label first."""
+    task = operator(bucket={"job": "s3://ops/s3batch/job-1", "shard": 0, "rows": 10})
+    assert task.label == ""
+    with pytest.raises(AirflowFailException, match="after a change of engine, clear the manifest task, too"):
+        execute(task, context)
+    assert engine.begun == []
+
+
 def test_result_is_small(engine: Engine, context: dict[str, Any]) -> None:
     """At most about 150 bytes go through XCom for a bucket, however large it is."""
     name, rows = "b" * 63, 20 * 10**9

@@ -144,6 +144,12 @@ def test_trigger_and_worker_take_turns(plan: list[int | Exception], context: dic
     assert task.execute_complete(context, event=DUE, **first.kwargs)["objects"] == 5
 
 
+def test_wait_goes_on_where_airflow_has_lost_the_start(plan: list[int | Exception], context: dict[str, Any]) -> None:
+    """``dag.test()`` hands back the event alone."""
+    plan.append(1)
+    assert deferral(sensor(deferrable=True, timeout=1_000), context, event=DUE).timeout is not None
+
+
 def test_time_that_is_over_ends_the_wait(plan: list[int | Exception], context: dict[str, Any]) -> None:
     """Though the trigger had said that there is more to see."""
     long_ago = (datetime.now(UTC) - timedelta(days=3)).isoformat()
@@ -151,6 +157,13 @@ def test_time_that_is_over_ends_the_wait(plan: list[int | Exception], context: d
         plan.append(1)
         with pytest.raises(expected):
             sensor(deferrable=True, timeout=60, **arguments).execute_complete(context, DUE, started=long_ago)
+
+
+def test_wrong_task_ids_are_told_with_what_may_be_meant(context: dict[str, Any], dag: Any) -> None:
+    """Rather than waiting for a task that is none."""
+    task = sensor(operation_task_id="restore.rum", manifest_task_id="thawed", dag=dag)
+    with pytest.raises(AirflowFailException, match=r"operation_task_id='restore\.rum': the Dag has no such task"):
+        execute(task, {**context, "dag": dag})
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -44,6 +45,51 @@ def say(text: str) -> str:
 def wait_for_signal(*_: Any) -> None:
     """Hang."""
     signal.pause()
+
+
+def leave_a_child(folder: str) -> None:
+    """End as if killed, while a process that was forked lives on."""
+    pid = os.fork()
+    if pid:
+        Path(folder, str(pid)).touch()
+        os._exit(3)
+    signal.pause()
+
+
+class Fatal(BaseException):
+    """What libraries raise that nobody is meant to catch."""
+
+
+def panic(*_: Any) -> None:
+    raise Fatal("at the disco")
+
+
+class UntellableError(Exception):
+    """Can't say what it is."""
+
+    def __str__(self) -> str:
+        raise self
+
+
+def mumble(*_: Any) -> None:
+    raise UntellableError
+
+
+class DiesBeforeItIsCalled:
+    """Takes its process with it while that unpacks it, as an import may, if *marker* is not there or *always*."""
+
+    def __init__(self, marker: str, *, always: bool = False) -> None:
+        self.marker = marker
+        self.always = always
+
+    def __call__(self) -> str:
+        return "called"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+        if self.always or not Path(self.marker).exists():
+            Path(self.marker).touch()
+            os._exit(3)
 
 
 def unpicklable() -> Any:

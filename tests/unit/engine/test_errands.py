@@ -16,7 +16,7 @@ import pytest
 
 from airflow_s3batch.core.errors import InfrastructureError
 from airflow_s3batch.engine import errands as module
-from airflow_s3batch.engine.errands import LOST, TIMED_OUT, Errands
+from airflow_s3batch.engine.errands import LOST, NOT_CALLED, TIMED_OUT, UNCLEAR, Errands
 from airflow_s3batch.operations.requests import Errand, Response
 
 HANG_S = 60.0
@@ -226,6 +226,48 @@ def test_a_function_that_wants_to_exit_does_not(loop: Loop, in_processes: bool) 
     found = loop.hear()
     assert found[first].message == "SystemExit: 3"
     assert found[fine].value == 2
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("function", "told"), [(functions.panic, "Fatal: at the disco"), (functions.mumble, "UntellableError")]
+)
+def test_whatever_is_raised_is_told(loop: Loop, function: Any, told: str, in_processes: bool) -> None:
+    """Nobody waits for ever, and the worker does what comes next."""
+    first = loop.start(function, in_processes=in_processes, workers=1)
+    fine = loop.start(functions.add, 1, 1, in_processes=in_processes, workers=1)
+    found = loop.hear()
+    assert (found[first].error_code, found[first].message) == (told.partition(":")[0], told)
+    assert found[fine].value == 2
+
+
+def test_an_errand_whose_process_died_before_the_call_is_not_in_doubt(loop: Loop, tmp_path: Path) -> None:
+    """It is begun once more; where that is no use, the failure is a clear one."""
+    marker = str(tmp_path / "died")
+    once = loop.start(functions.DiesBeforeItIsCalled(marker), in_processes=True, workers=1)
+    always = loop.start(functions.DiesBeforeItIsCalled(marker, always=True), in_processes=True, workers=1)
+    found = loop.hear()
+    assert found[once].value == "called"
+    assert (found[always].error_code, found[always].message) == (NOT_CALLED, "its process ended with status 3")
+    assert NOT_CALLED not in UNCLEAR
+
+
+def test_a_process_that_dies_is_missed_even_if_its_children_live_on(loop: Loop, tmp_path: Path) -> None:
+    """As those of a pool do, where their parent is killed for want of memory."""
+    lost = loop.start(functions.leave_a_child, str(tmp_path), in_processes=True, workers=1)
+    found = loop.hear()
+    (orphan,) = (psutil.Process(int(path.name)) for path in tmp_path.iterdir())
+    orphan.kill()
+    assert (found[lost].error_code, found[lost].message) == (LOST, "its process ended with status 3")
+
+
+def test_modules_of_the_working_directory_are_not_taken_for_python_s_own(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise RuntimeError('was run')")
+    monkeypatch.chdir(tmp_path)
+    tag = loop.start(functions.add, 1, 1, in_processes=True)
+    assert loop.hear()[tag].value == 2
 
 
 def test_a_process_that_hangs_is_killed_when_its_time_is_over(loop: Loop) -> None:

@@ -8,7 +8,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.refusals import Refusals
-from airflow_s3batch.operations import CopyObject, PutObjectTagging
+from airflow_s3batch.operations import CopyObject, InOrder, PutObjectRetention, PutObjectTagging
 
 OBJ = S3Object("lake", "k")
 DENIED = Outcome(403, "AccessDenied", "Access Denied")
@@ -66,6 +66,37 @@ def test_the_advice_names_the_action_once() -> None:
         "The credentials lack s3:PutObjectTagging on arn:aws:s3:::lake/*, or a bucket policy, an SCP or a KMS key "
         "policy denies it."
     )
+
+
+def test_retained_versions_may_be_what_is_refused() -> None:
+    """Where the store gives no reason; a hundred of them end the run all the same."""
+    found = Refusals(PutObjectRetention("COMPLIANCE", days=1), Policy(), None)
+    found.count(OBJ, DENIED, succeeded=0)
+    assert "lack s3:PutObjectRetention" in found.advice
+    assert "nobody can shorten" in found.advice
+    steps = InOrder((TAGGING, PutObjectRetention("COMPLIANCE", days=1)))
+    found = Refusals(steps, Policy(), None)
+    found.count(OBJ, DENIED, succeeded=0)
+    assert "nobody can shorten" in found.advice
+
+
+def test_locked_objects_are_no_missing_permission() -> None:
+    """The next ones may not be locked, so the run goes on, and nobody is sent to look for a permission."""
+    locked = Outcome(403, "AccessDenied", "Access Denied because object protected by object lock.")
+    found = Refusals(PutObjectRetention("COMPLIANCE", days=1), Policy(), 1_000_000)
+    for _ in range(500):
+        found.count(OBJ, locked, succeeded=0)
+    assert found.keep_going()
+    assert "lack" not in found.advice
+    assert found.advice.startswith("Object Lock protects versions in arn:aws:s3:::lake/*")
+
+
+def test_a_named_permission_is_all_that_is_told() -> None:
+    """Then it is no lock."""
+    named = DENIED._replace(message='User: u is not authorized to perform: s3:PutObjectRetention on resource: "r"')
+    found = Refusals(PutObjectRetention("COMPLIANCE", days=1), Policy(), None)
+    found.count(OBJ, named, succeeded=0)
+    assert "nobody can shorten" not in found.advice
 
 
 def test_versions_need_another_action() -> None:

@@ -335,3 +335,11 @@ def test_a_lambda_invocation_is_signed_as_botocore_does() -> None:
 
 def _preparer() -> Preparer:
     return preparers[None]
+
+
+def test_a_line_break_in_a_header_is_refused() -> None:
+    """It would begin a header of its own, e.g. an ACL."""
+    template = preparers[next(iter(preparers))].template(TAGGING, "a-bucket")
+    request = Request(TAGGING, "a-bucket", "k", headers=(("x-amz-meta-a", "b\r\nx-amz-acl: public-read"),))
+    with pytest.raises(ArgumentError, match="line break"):
+        template.fill(request, signer())

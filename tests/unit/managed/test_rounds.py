@@ -244,6 +244,17 @@ def test_a_job_that_its_task_cancelled_is_gone_on_with_at_once(job: ManagedJob) 
     assert job.asked(second) == [["lake", name] for name in "defg"]
 
 
+def test_a_cancel_that_comes_after_the_next_attempt_began_is_worth_another_one(job: ManagedJob) -> None:
+    """A cleared task finds its job again before the triggerer, told of the clear a little later, cancels it."""
+    first = job.begun()
+    job.aws.run(first.job_id, lambda row: OK if row[1] < "d" else None)
+    assert job.begun() == first
+    job.aws.cancel("123456789012", first.job_id, CANCELLED_BY_TASK)
+    with pytest.raises(InfrastructureError, match="stopped after 3 objects"):
+        job.harvest(first)
+    assert job.asked(job.begun()) == [["lake", name] for name in "defg"]
+
+
 def test_a_job_that_somebody_cancelled_is_not_made_again_by_itself(job: ManagedJob) -> None:
     """The attempt fails for good with the reason that was given; a clear makes the job for the rest."""
     first = job.begun()

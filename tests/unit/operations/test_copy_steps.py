@@ -210,6 +210,13 @@ class TestSkipping:
         assert outcome.error_code == "PreconditionFailed"
         assert "the target was written meanwhile, and is kept" in outcome.message
 
+    def test_a_condition_on_the_source_that_fails_is_not_the_targets(self) -> None:
+        """Both are answered by 412; the target is as it was."""
+        operation = CopyObject("t", skip_existing="same-etag", copy_source_if_match="old")
+        answers = [head("other"), head("new"), CONFLICT, head("other")]
+        outcome, _ = drive(operation.steps(OBJ, AWS), answers)
+        assert (outcome.error_code, outcome.message) == ("PreconditionFailed", CONFLICT.message)
+
     def test_our_own_copy_whose_answer_was_lost_is_a_success(self) -> None:
         """Under KMS it has another ETag than the source."""
         kms = {"x_amz_server_side_encryption": "aws:kms"}
@@ -338,3 +345,14 @@ def test_an_outcome_is_never_invented() -> None:
     """A refused copy is the store's word."""
     outcome, _ = drive(CopyObject("t").steps(OBJ, AWS), [answer(403, "AccessDenied")])
     assert outcome == Outcome(403, "AccessDenied", "the store says AccessDenied")
+
+
+def test_a_copy_from_an_access_point_names_it_as_s3_does() -> None:
+    point = "arn:aws:s3:eu-west-1:123456789012:accesspoint/point"
+    _, requests = drive(CopyObject("t", "p").steps(OBJ._replace(bucket=point), AWS), [answer()])
+    assert headers_of(requests[0])["x-amz-copy-source"] == f"{point}/object/k"
+
+
+def test_copies_onto_themselves_are_told_before_the_first() -> None:
+    with pytest.raises(CapabilityError, match="copied onto themselves"):
+        drive(CopyObject("b").probe(S3Object("b", "scratch"), SAMPLE), [])

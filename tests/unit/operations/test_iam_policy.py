@@ -108,3 +108,27 @@ def test_wrong_arguments_are_sentences(arguments: Any, part: str) -> None:
 def test_targets_of_a_column_are_those_that_are_named() -> None:
     found = statements(CopyObject(Column("to")), targets=["a", "b"])
     assert found["Targets"]["Resource"] == ["arn:aws:s3:::a/*", "arn:aws:s3:::b/*"]
+
+
+@pytest.mark.parametrize("scheme", ["", "s3://"])
+@pytest.mark.parametrize("prefix", ["", "/raw/"])
+def test_an_access_point_is_named_by_its_arn(scheme: str, prefix: str) -> None:
+    point = "arn:aws:s3:eu-west-1:123456789012:accesspoint/point"
+    found = statements(DeleteObject(), f"{scheme}{point}{prefix}")
+    assert found["Objects"]["Resource"] == [f"{point}/object/{prefix.lstrip('/')}*"]
+    assert found["Buckets"]["Resource"] == [point]
+
+
+def test_a_prefix_with_a_wildcard_in_it_is_taken_literally() -> None:
+    found = statements(DeleteObject(), "s3://lake/a*b?$")
+    assert found["Objects"]["Resource"] == ["arn:aws:s3:::lake/a${*}b${?}${$}*"]
+
+
+def test_a_rewrite_may_look_at_the_version_that_the_manifest_names() -> None:
+    """A later attempt does, to know its own new version from another's."""
+    assert "s3:GetObjectVersion" in statements(RewriteObject(storage_class="STANDARD_IA"))["Objects"]["Action"]
+
+
+def test_keys_are_reached_through_s3_in_every_partition() -> None:
+    found = statements(RewriteObject("SSE-KMS"), partition="aws-cn")["Keys"]["Condition"]["StringLike"]
+    assert found == {"kms:ViaService": "s3.*.amazonaws.com*"}

@@ -81,6 +81,14 @@ def test_the_event_of_schema_2_names_the_bucket_and_the_users_arguments() -> Non
     assert event["tasks"][0]["s3Bucket"] == "data"
 
 
+def test_arguments_that_differ_per_object_make_no_new_call() -> None:
+    """Making one ready takes botocore a millisecond."""
+    operation = LambdaInvoke(ARN, "2.0", {"team": Column("team")})
+    objects = [OBJECT._replace(columns={"team": team}) for team in ("blue", "red")]
+    calls = {id(next(operation.for_object(obj).steps(obj, CONTEXT)).call) for obj in objects}  # type: ignore[union-attr]
+    assert len(calls) == 1
+
+
 def test_without_a_version_there_is_a_null() -> None:
     assert sent(LambdaInvoke(ARN), OBJECT._replace(version_id=None))["tasks"][0]["s3VersionId"] is None
 
@@ -164,7 +172,9 @@ def test_a_function_error_is_reported_as_aws_does() -> None:
     assert outcome(answers) == Outcome(200, "PermanentFailure", told)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"null", b'"text"', b"{}", b'{"results": 7}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"null", b'"text"', b"{}", b'{"results": 7}', b"\xff", b"[" * 100_000]
+)
 def test_answers_that_are_none_fail_the_object(body: bytes) -> None:
     found = outcome([answer(body=body)])
     assert (found.http_status, found.error_code) == (200, "PermanentFailure")
@@ -177,6 +187,7 @@ def test_answers_that_are_none_fail_the_object(body: bytes) -> None:
         ({}, "TemporaryFailure"),
         ({"treatMissingKeysAs": "PermanentFailure"}, "PermanentFailure"),
         ({"treatMissingKeysAs": "Succeeded"}, ""),
+        ({"treatMissingKeysAs": "succeeded"}, "PermanentFailure"),
     ],
 )
 def test_what_a_missing_result_means_is_the_functions_business(more: dict[str, str], code: str) -> None:
@@ -185,6 +196,7 @@ def test_what_a_missing_result_means_is_the_functions_business(more: dict[str, s
     found = outcome([answer(body=body)], max_redrives=0)
     assert (found.http_status, found.error_code) == (200, code)
     assert "no result for this object" in found.message
+    assert "resultCode" not in found.message  # it is not that which is wrong
 
 
 def test_an_error_of_lambda_itself_is_final() -> None:

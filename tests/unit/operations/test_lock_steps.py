@@ -240,13 +240,41 @@ def test_store_that_keeps_no_locks_is_refused(operation: Operation, store: LockS
     store.objects.clear()
 
 
+@pytest.mark.parametrize("operation", LOCKS)
+def test_those_who_may_not_write_are_told_what_to_do(operation: Operation) -> None:
+    """The store may well have locks."""
+    with pytest.raises(CapabilityError, match=r"can't write .*AccessDenied.*confirmed=True"):
+        drive(operation.for_probe(OBJECT).probe(S3Object("ops", "s/1f/object"), OBJECT), [answer(403, "AccessDenied")])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"days": 1_000_001},
+        {"days": "9" * 5_000},
+        {"retain_until": "0001-01-01T00:00:00+05:00"},
+        {"retain_until": "9999-12-31T23:59:59-05:00"},
+    ],
+)
+def test_dates_that_no_calendar_has_are_told_at_parse_time(arguments: dict[str, Any]) -> None:
+    """And of columns, as that object's failure."""
+    with pytest.raises(ArgumentError, match=r"days=|retain_until="):
+        PutObjectRetention("GOVERNANCE", **arguments)
+    columns: dict[str, Any] = {name: Column(name) for name in arguments}
+    with pytest.raises(ArgumentError):
+        PutObjectRetention("GOVERNANCE", **columns).for_object(OBJECT._replace(columns=arguments))
+
+
 def test_confirmed_store_is_not_tried() -> None:
     """The user's word; nothing is written."""
     for operation in (
         PutObjectRetention("GOVERNANCE", days=1, confirmed=True),
         PutObjectLegalHold("ON", confirmed=True),
     ):
-        drive(operation.for_probe(OBJECT).probe(S3Object("b", "s/1f/object"), OBJECT), [])
+        assert not operation.is_probed
+        assert not operation.for_probe(OBJECT).is_probed
+    assert PutObjectLegalHold("ON").is_probed
+    assert PutObjectRetention("GOVERNANCE", days=1).is_probed
     hold = PutObjectRetention(event_hold="ON")
     with pytest.raises(CapabilityError, match="event holds"):
         drive(hold.for_probe(OBJECT).probe(S3Object("b", "s/1f/object"), OBJECT), [])

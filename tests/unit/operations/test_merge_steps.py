@@ -66,6 +66,13 @@ def test_an_object_that_is_as_wanted_is_not_written_to() -> None:
     assert (outcome.is_success, outcome.message, len(requests)) == (True, "Successful: it was so already", 1)
 
 
+def test_a_store_that_answers_404_where_there_are_no_tags_gets_the_first() -> None:
+    answers = [answer(404, "NoSuchTagSet"), answer(), answer(body=tagging_xml({"a": "1"}))]
+    outcome, requests = drive(MergeObjectTagging({"a": "1"}).steps(OBJ, RunContext()), answers)
+    assert outcome.is_success
+    assert tags_of(requests[1].body or b"") == {"a": "1"}
+
+
 def test_ten_tags_are_the_most_and_checked_before_the_write() -> None:
     """Removing one makes room for another."""
     ten = {f"k{n}": "v" for n in range(10)}

@@ -163,3 +163,37 @@ def test_deletes_are_unconditional_only_where_that_is_allowed_by_name() -> None:
     bold = MoveObject("t", allow_unconditional=True)
     outcome, requests = drive(bold.steps(OBJ, context), [head(), copied(), head(), answer(204)])
     assert (outcome.is_success, requests[3].headers) == (True, ())
+
+
+def test_a_lost_upload_says_nothing_of_the_original() -> None:
+    """An earlier attempt has copied it and died; what failed now is the copy, and the original is still there."""
+    seen = head("c" * 32, str(11 * 1024**2))
+    large = OBJ._replace(e_tag="c" * 32, size=11 * 1024**2)
+    move = MoveObject("t", multipart_threshold_bytes=5 * 1024**2, tags={})
+    there = head("d" * 32 + "-3", str(11 * 1024**2), last_modified=NOW)
+    created = answer(body=b"<R><UploadId>u</UploadId></R>")
+    lost = answer(404, "NoSuchUpload")
+
+    def store(request: Request) -> Response:
+        answers = {"CreateMultipartUpload": created, "UploadPartCopy": lost}
+        return answers.get(request.call.api, seen if request.bucket == "b" else there)
+
+    outcome, requests = drive(move.steps(large, REPLAY), store)
+    assert outcome.error_code == "NoSuchUpload"
+    assert "DeleteObject" not in apis(requests)
+
+
+def test_the_original_stays_where_the_store_drops_the_copys_lock() -> None:
+    context = RunContext(Capabilities(is_aws=False, findings={"locks": "unproven"}))
+    move = MoveObject("t", object_lock_legal_hold_status="ON")
+    outcome, requests = drive(move.steps(OBJ, context), [head(), copied(), head(), head()])
+    assert (outcome.error_code, outcome.message.startswith("the original is kept")) == ("InvalidRequest", True)
+    assert "DeleteObject" not in apis(requests)
+
+
+@pytest.mark.parametrize("source", ["point-abc-s3alias", "arn:aws:s3:eu-west-1:123456789012:accesspoint/point"])
+def test_an_alias_of_the_source_may_be_the_target(source: str) -> None:
+    """S3 copies an object onto itself where something of it changes; the delete would then take the only one."""
+    move = MoveObject("t", storage_class="STANDARD_IA")
+    outcome, requests = drive(move.steps(OBJ._replace(bucket=source), AWS), [])
+    assert (outcome.error_code, requests) == ("InvalidRequest", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
@@ -23,6 +24,7 @@ from airflow_s3batch.operations.multipart import (
 from airflow_s3batch.operations.requests import BucketFacts, Capabilities
 
 MIB = 1024**2
+NOW, EARLIER = "Sun, 22 Nov 2026 10:00:05 GMT", "Sun, 22 Nov 2026 10:00:00 GMT"
 SIZE = 11 * MIB
 LARGE = S3Object("b", "k", e_tag="old", size=SIZE)
 CONTEXT = RunContext(Capabilities(buckets={"b": BucketFacts(ownership="BucketOwnerEnforced")}))
@@ -66,7 +68,7 @@ class Store:
         answers = {
             "HeadObject": self.head if request.bucket == "b" else self.target,
             "GetObjectTagging": answer(body=TAGS),
-            "CreateMultipartUpload": answer(body=b"<R><UploadId>id&amp;1</UploadId></R>"),
+            "CreateMultipartUpload": answer(body=b"<R><UploadId>id&amp;1</UploadId></R>", date=NOW),
             "UploadPartCopy": answer(body=part.encode()),
             "CompleteMultipartUpload": answer(body=MADE),
         }
@@ -166,9 +168,12 @@ def test_a_copy_that_fails_is_aborted(operation: CopyObject | RewriteObject, api
 @pytest.mark.parametrize(
     ("target", "code"),
     [
-        (answer(etag='"x-3"', content_length=str(SIZE)), ""),
-        (answer(etag='"x-2"', content_length=str(SIZE)), "NoSuchUpload"),
-        (answer(etag='"x-3"', content_length="5"), "NoSuchUpload"),
+        (answer(etag='"x-3"', content_length=str(SIZE), last_modified=NOW), ""),
+        (answer(etag='"x-2"', content_length=str(SIZE), last_modified=NOW), "NoSuchUpload"),
+        (answer(etag='"x-3"', content_length="5", last_modified=NOW), "NoSuchUpload"),
+        (answer(etag='"x-3"', content_length=str(SIZE)), "NoSuchUpload"),
+        # it stood there before the upload began
+        (answer(etag='"x-3"', content_length=str(SIZE), last_modified=EARLIER), "NoSuchUpload"),
         (answer(404, "NoSuchKey"), "NoSuchUpload"),
     ],
 )
@@ -178,6 +183,29 @@ def test_a_completion_whose_answer_was_lost_is_seen_at_the_target(target: Respon
     store.target = target
     outcome, _ = drive(COPY.steps(LARGE, CONTEXT), store)
     assert outcome.error_code == code
+
+
+@pytest.mark.parametrize(
+    ("parts", "encryption", "code"),
+    [("123", "AES256", ""), ("124", "AES256", "NoSuchUpload"), ("124", "aws:kms", "")],
+)
+def test_another_body_of_as_many_parts_is_not_taken_for_the_copy(parts: str, encryption: str, code: str) -> None:
+    """Where ETags are MD5s, that of the whole follows from those of the parts."""
+    bodies = [hashlib.md5(f"e{number}".encode(), usedforsecurity=False) for number in parts]
+    e_tag = hashlib.md5(b"".join(body.digest() for body in bodies), usedforsecurity=False).hexdigest() + "-3"
+    shown = {"etag": f'"{e_tag}"', "content_length": str(SIZE), "x_amz_server_side_encryption": encryption}
+    target = answer(last_modified=NOW, **shown)
+
+    def store(request: Request) -> Response:
+        if request.call.api == "UploadPartCopy":
+            number = dict(request.query)["partNumber"]
+            body = hashlib.md5(f"e{number}".encode(), usedforsecurity=False).hexdigest()
+            return answer(body=f"<R><ETag>&quot;{body}&quot;</ETag></R>".encode())
+        return scripted(request)
+
+    scripted = Store(CompleteMultipartUpload=NO_UPLOAD._replace(is_retried=True))
+    scripted.target = target
+    assert drive(COPY.steps(LARGE, CONTEXT), store)[0].error_code == code
 
 
 def test_an_upload_that_is_gone_on_the_first_try_is_a_failure() -> None:

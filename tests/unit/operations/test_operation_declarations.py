@@ -68,6 +68,11 @@ EXAMPLES: list[Operation] = [
         (lambda: RewriteObject("AES256"), "'SSE-S3' or 'SSE-KMS'"),
         (lambda: RewriteObject("SSE-S3", kms_key_id="k"), "SSE-KMS"),
         (lambda: RewriteObject("SSE-S3", bucket_key_enabled=True), "SSE-KMS"),
+        (lambda: RewriteObject(metadata={"a": "x\r\nx-amz-acl: public-read"}), "printable ASCII"),
+        (lambda: CopyObject("b", metadata={"a": "é"}), "printable ASCII"),
+        (lambda: CopyObject("b", metadata={"a: b": "c"}), "metadata name 'a: b'"),
+        (lambda: RewriteObject(content_disposition="attachment; filename=é"), "printable ASCII"),
+        (lambda: RewriteObject(content_type=""), "name the one to set"),
         (lambda: DeleteObject(allow_unconditional="yes"), "True or False"),  # type: ignore[arg-type]
     ],
 )
@@ -120,6 +125,13 @@ def test_columns_name_what_the_manifest_must_have() -> None:
     """For the check before the first request."""
     assert EXAMPLES[0].columns() == {"team"}
     assert EXAMPLES[1].columns() == set()
+
+
+def test_a_first_row_that_will_not_do_is_told_as_it_is() -> None:
+    """The preflight tries ``x`` instead, which is nobody's value."""
+    operation = CopyObject("b", storage_class=Column("class"))
+    with pytest.raises(ArgumentError, match="'COLD'"):
+        operation.for_probe(S3Object("a", "k", columns={"class": "COLD"}))
 
 
 def test_a_column_reads_extra_and_fixed_columns() -> None:

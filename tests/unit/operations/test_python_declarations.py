@@ -95,6 +95,15 @@ def test_functions_of_a_dag_file_can_not_be_called_in_other_processes() -> None:
     assert "move it into one" in path_problems("__main__:work", in_processes=True)[0]
 
 
+def test_a_job_goes_on_where_its_dag_file_lies_in_another_folder() -> None:
+    """Airflow makes the module's name of the whole path: another one on each worker, and after each commit."""
+    here, there = (PythonInvoke(f"unusual_prefix_{folder * 40}_my_dag:work") for folder in "a1")
+    assert here.function != there.function
+    assert here.to_json() == there.to_json()
+    assert here.to_json()["function"] == "my_dag:work"
+    assert PythonInvoke("unusual_prefix_of_mine:work").to_json()["function"] == "unusual_prefix_of_mine:work"
+
+
 def test_declaring_one_costs_no_import_of_the_engine() -> None:
     """Nor of anything else that is heavy."""
     program = "import sys; from airflow_s3batch.operations import PythonInvoke; PythonInvoke('json:dumps'); "
@@ -124,6 +133,20 @@ def test_a_function_is_called_with_the_object_and_params_of_its_own() -> None:
     assert errand[2:] == (False, 3, 9.0)
     assert errand.args[1] is not operation.params
     assert pickle.loads(pickle.dumps(errand)).args == errand.args
+
+
+def test_what_a_function_does_to_its_params_no_other_object_sees() -> None:
+    operation = PythonInvoke(describe, {"seen": []})
+    first, second = (next(operation.steps(OBJECT, RunContext())).args[1] for _ in range(2))  # type: ignore[union-attr]
+    first["seen"].append("a")
+    assert (second, operation.params) == ({"seen": []}, {"seen": []})
+
+
+@pytest.mark.parametrize("name", ["later", "one_by_one", "later_one_by_one"])
+def test_functions_that_do_nothing_when_they_are_called_are_refused(name: str) -> None:
+    """Before the first object: each would fail, and nothing would have been done."""
+    with pytest.raises(CapabilityError, match=f"{name} in called_functions only returns something to be awaited"):
+        PythonInvoke(f"called_functions:{name}").check_machine()
 
 
 def test_an_object_without_extra_columns_can_be_sent_to_another_process() -> None:
@@ -157,7 +180,18 @@ def test_results_tell_how_it_went(result: Any, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize(
     "result",
-    [7, ["a"], Outcome(0, "not a code"), Outcome(0, "NotAttempted"), Outcome("200")],  # type: ignore[arg-type]
+    [
+        7,
+        ["a"],
+        Outcome(0, "not a code"),
+        Outcome(0, "NotAttempted"),
+        Outcome("200"),  # type: ignore[arg-type]
+        Outcome(404, 404),  # type: ignore[arg-type]
+        Outcome(200, None),  # type: ignore[arg-type]
+        Outcome(-1, "Below"),
+        Outcome(10**30, "Above"),
+        Outcome(True, "Odd"),
+    ],
 )
 def test_results_that_can_not_be_reported_fail_the_object(result: Any) -> None:
     """A row with any of them would be read wrongly."""
@@ -172,6 +206,8 @@ def test_exceptions_name_the_failure() -> None:
     outcome = failure_of(error)
     assert (outcome.http_status, outcome.error_code) == (404, "NoSuchKey")
     assert Invocation("called_functions:Holder")(OBJECT, {}).error_code == "TypeError"
+    named = type("Größenfehler", (Exception,), {})
+    assert failure_of(named("9")) == Outcome(0, "Gr__enfehler", "Größenfehler: 9")
 
 
 def test_the_path_is_resolved_once() -> None:

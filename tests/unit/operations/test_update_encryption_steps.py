@@ -165,3 +165,11 @@ def test_where_only_the_request_is_safe_what_it_can_not_do_is_reported() -> None
     outcome, requests = drive(UpdateObjectEncryption(KEY).steps(OBJ, context), [REFUSED, head()])
     assert (outcome.error_code, len(requests)) == ("InvalidRequest", 2)
     assert "can't be rewritten" in outcome.message
+
+
+def test_a_server_error_to_the_unknown_request_is_an_answer() -> None:
+    """Else the preflight would end as an outage does, attempt after attempt."""
+    _, requests = drive(UpdateObjectEncryption(KEY).probe(S3Object("ops", "scratch"), OBJ), Store("refuses"))
+    trials = [request.call.api for request in requests if request.call.is_trial]
+    assert trials[:2] == ["PutObject", "UpdateObjectEncryption"]
+    assert {"CopyObject", "HeadObject"}.isdisjoint(trials)

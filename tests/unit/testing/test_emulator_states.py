@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import boto3
 import botocore.exceptions
 import pytest
 from emulator_bench import DENIED, START, Bench, bench
 
 from airflow_s3batch.core.outcomes import SUCCESS
+from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.testing import S3BatchEmulator
 from airflow_s3batch.testing.emulator.jobs import NEXT, STATUSES, TERMINAL
 
 
@@ -364,6 +368,15 @@ def test_another_account_has_no_jobs_here(lab: Bench) -> None:
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         lab.client.list_jobs(AccountId="999999999999")
     assert code_of(caught) == "AccessDenied"
+
+
+def test_tasks_that_ask_sts_are_told_the_account() -> None:
+    """The Airflow connection leads there, not to AWS."""
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    with S3BatchEmulator(S3Access(session, "http://127.0.0.1:9", "us-east-1"), account_id="210987654321") as emulator:
+        services = json.loads(emulator.airflow_connection_uri())["extra"]["service_config"]
+        sts = session.client("sts", endpoint_url=services["sts"]["endpoint_url"])
+        assert sts.get_caller_identity()["Account"] == "210987654321"
 
 
 def test_jobs_are_listed_page_by_page(lab: Bench) -> None:
