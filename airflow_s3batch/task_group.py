@@ -81,12 +81,14 @@ def s3_batch_job(
 
     *group_id* names the task group; the tasks are ``<group_id>.manifest`` and so on. *engine* says who sends the
     requests: ``"worker"``, Airflow workers; or ``"managed"``, AWS S3 Batch Operations. The rest of the Dag stays as it
-    is, and so do manifest, report and notifications; an argument that only the other engine has is an error.
+    is, and so do manifest, report and notifications.
 
     For the managed engine are *role_arn* (which it needs), *account_id*, *priority*, *confirmation_required*,
     *description*, *job_tags*, *report_scope*, *expected_bucket_owner*, *deferrable*, *poll_interval_s* and
     *cancel_on_kill*; for the worker engine *failure_threshold*, *keep_going*, *max_concurrency*, *max_requests_per_s*
-    (for all mapped tasks together), *request_timeout_s*, *max_attempts* and *source_aws_conn_id*.
+    (for all mapped tasks together), *request_timeout_s*, *max_attempts* and *source_aws_conn_id*. What AWS can't do as
+    one of these asks is an error; workers have no use for those of the managed engine, but *confirmation_required* is
+    an error there.
 
     *resume* ``False`` makes each attempt start over instead of keeping what earlier ones have done. *job_aws_conn_id*
     is the connection for the inventory and the job's files, if they lie in another store than the objects. *pool* and
@@ -174,7 +176,9 @@ def _work_problems(engine: str, operation: Any, worker: dict[str, Any], managed:
     """Return all that is wrong with what is asked of *engine*, *worker* and *managed* being each engine's arguments."""
     if engine != "managed":
         found = operation_problems(operation, **{name: worker[name] for name in worker if name in POLICY})
-        return [*found, *(f"{name}=…: only engine='managed' takes it; leave it out" for name in managed)]
+        if managed.get("confirmation_required"):
+            found.append("confirmation_required=True: nobody is asked by engine='worker'; put an approval before it")
+        return found
     return [
         *managed_argument_problems(operation, **{"role_arn": None, **managed}),
         *worker_argument_problems(worker),

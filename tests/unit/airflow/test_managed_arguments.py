@@ -72,11 +72,18 @@ def test_worker_arguments_are_refused_with_the_way_out(dag: Any, name: str, valu
     s3_batch_job(**JOB, **{name: value})
 
 
-@pytest.mark.parametrize(("name", "value"), OF_THE_MANAGED_ENGINE.items())
-def test_managed_arguments_are_refused_by_the_worker_engine(dag: Any, name: str, value: Any) -> None:
-    """A role or a confirmation that nobody looks at would deceive."""
-    with pytest.raises(ArgumentError, match=f"{name}=….* only engine='managed' takes it"):
-        s3_batch_job(**JOB, **{name: value})
+def test_one_word_leads_back_to_the_worker_engine(dag: Any) -> None:
+    """What only AWS has a use for may stay where it is."""
+    stays = {name: value for name, value in OF_THE_MANAGED_ENGINE.items() if name != "confirmation_required"}
+    s3_batch_job(**{**MANAGED, **stays, "engine": "worker"})
+    given = dag.get_task("job.run").partial_kwargs
+    assert given["max_concurrency"] == 128
+    assert not set(OF_THE_MANAGED_ENGINE) & set(given)
+
+
+def test_a_confirmation_that_nobody_asks_for_is_refused(dag: Any) -> None:
+    with pytest.raises(ArgumentError, match="nobody is asked by engine='worker'"):
+        s3_batch_job(**JOB, confirmation_required=True)
 
 
 def test_all_problems_of_a_managed_job_are_told_together(dag: Any) -> None:
