@@ -12,6 +12,7 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_s3batch.core.errors import ArgumentError, InfrastructureError, S3BatchError
 from airflow_s3batch.hooks.s3 import access_of, connection_error
+from airflow_s3batch.managed.settings_problems import is_account_id
 
 if TYPE_CHECKING:
     from airflow_s3batch.managed import JobControl, JobProgress
@@ -183,8 +184,3 @@ class S3BatchHook(AwsBaseHook):
 def _no_account(error: S3BatchError) -> S3BatchError:
     """Return *error* with the way round STS."""
     return type(error)(f"STS did not tell the account: {error}; pass account_id=, then STS is not asked")
-
-
-def is_account_id(value: Any) -> bool:
-    """Whether *value* can be the id of an AWS account."""
-    return isinstance(value, str) and len(value) == 12 and value.isascii() and value.isdigit()

@@ -40,24 +40,25 @@ def is_template(value: Any) -> bool:
     return any("{{" in text or "{%" in text for text in strings_in(value))
 
 
-def _is_account(value: Any) -> bool:
+def is_account_id(value: Any) -> bool:
+    """Return whether *value* can be the id of an AWS account."""
     return isinstance(value, str) and _is_digits(value) is not None
 
 
 def _identity_problems(settings: ManagedSettings) -> Iterator[str]:
     account, role = settings.account_id, settings.role_arn
-    if not is_template(account) and not _is_account(account):
+    if not is_template(account) and not is_account_id(account):
         yield f"account_id={account!r} is not an AWS account: 12 digits, as a text"
     if not is_template(role):
         found = _ROLE(str(role))
         if not found or len(role) > 2048:
             yield f"role_arn={role!r} is not the ARN of an IAM role (arn:aws:iam::123456789012:role/name)"
-        elif _is_account(account) and found[1] != account:
+        elif is_account_id(account) and found[1] != account:
             yield f"role_arn={role!r} is not a role of account {account}; AWS takes none of another account"
     if not settings.region:
         yield "region is empty; name the one that the objects lie in (for copies: their destination)"
     owner = settings.expected_bucket_owner
-    if not isinstance(owner, bool) and not is_template(owner) and not _is_account(owner):
+    if not isinstance(owner, bool) and not is_template(owner) and not is_account_id(owner):
         yield f"expected_bucket_owner={owner!r} is neither a bool nor an AWS account of 12 digits"
 
 
