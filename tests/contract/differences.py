@@ -32,4 +32,7 @@ FAILS = {
 }
 """Error codes of keys that a store keeps, and for which it can't do that operation."""
 
+WITHOUT_FUNCTIONS = frozenset({"seaweedfs"})
+"""Stores that have no Lambda beside them."""
+
 KEEPS_ODD_KEYS = {"seaweedfs": False, "ministack": True, "aws": True}
