@@ -74,10 +74,10 @@ soak: export S3BATCH_SOAK_S ?= 3600
 soak: test-soak
 
 test-airflow: env
-	$(call pytest,.venv,tests,--ignore tests/unit --ignore tests/integration --ignore tests/contract --ignore tests/soak -m "not e2e")
+	$(call pytest,.venv,tests/airflow)
 
 test-e2e: env
-	$(call pytest,.venv,tests,-m e2e)
+	$(call pytest,.venv,tests/e2e tests/packaging)
 
 test-lowest: env .venv-lowest/made
 	$(call pytest,.venv-lowest,tests/unit tests/airflow,-m "not e2e")

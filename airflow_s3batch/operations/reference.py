@@ -66,7 +66,7 @@ EXAMPLES: tuple[tuple[str, Operation], ...] = (
         PutObjectRetention("GOVERNANCE", "2030-01-01T00:00:00+00:00"),
     ),
     ("PutObjectTagging({'quarantine': 'true'})", PutObjectTagging({"quarantine": "true"})),
-    ("PythonInvoke('lake.checks:verify')", PythonInvoke("lake.checks:verify")),
+    ("PythonInvoke('my_lake.checks:verify')", PythonInvoke("my_lake.checks:verify")),
     ("ReplicateObject()", ReplicateObject()),
     ("RestoreObject(7, 'STANDARD')", RestoreObject(7, "STANDARD")),
     ("RewriteObject('SSE-S3')", RewriteObject("SSE-S3")),

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_s3batch.core.errors import S3BatchError
-from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 
 if TYPE_CHECKING:
     from airflow_s3batch.hooks.s3_batch import S3BatchHook
     from airflow_s3batch.managed import JobProgress
     from airflow_s3batch.triggers.job_watch import JobWatch
 
-_Result = TypeVar("_Result")
-
 PROGRESS_KEY = "progress"
 """XCom key under which the counts of a running job are kept up to date."""
 
 
-class S3BatchJobTrigger(BaseTrigger):
+class S3BatchJobTrigger(S3BatchTrigger):
     """
     Look after the job every *poll_interval_s* seconds; one event ends it.
 
     The event is ``{"status": "over", "job_status": …}`` or ``{"status": "error", "message": …, "is_retryable": …}``,
     with ``job_id`` and ``carried``. Trouble that may pass is borne for some looks. While the task is deferred, its
     log tells what changes, and its XCom ``progress`` holds the counts.
-
-    boto3 blocks, so each look runs in a thread and the triggerer's loop goes on; no extra of the amazon provider is
-    needed.
 
     Args:
         job_id: which job.
@@ -41,7 +36,7 @@ class S3BatchJobTrigger(BaseTrigger):
             deferred. Airflow tells a trigger so from 3.3 on; before that the job goes on.
         carried: comes back with the event; JSON-ready.
         pauses_first: let *poll_interval_s* pass before the first look.
-        aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
+        store: see `S3BatchTrigger`.
     """
 
     def __init__(
@@ -53,40 +48,23 @@ class S3BatchJobTrigger(BaseTrigger):
         cancel_on_kill: bool = False,
         carried: Mapping[str, Any] | None = None,
         pauses_first: bool = False,
-        aws_conn_id: str | None = DEFAULT_CONN_ID,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: Mapping[str, Any] | None = None,
+        **store: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(poll_interval_s=poll_interval_s, **store)
         self.job_id = job_id
         self.account_id = account_id
-        self.poll_interval_s = poll_interval_s
         self.cancel_on_kill = cancel_on_kill
         self.carried = carried
         self.pauses_first = pauses_first
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes an equal trigger in the triggerer."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "job_id": self.job_id,
-                "account_id": self.account_id,
-                "poll_interval_s": self.poll_interval_s,
-                "cancel_on_kill": self.cancel_on_kill,
-                "carried": dict(self.carried) if self.carried else None,
-                "pauses_first": self.pauses_first,
-                "aws_conn_id": self.aws_conn_id,
-                "region_name": self.region_name,
-                "verify": self.verify,
-                "botocore_config": dict(self.botocore_config) if self.botocore_config else None,
-            },
-        )
+    def own_arguments(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "job_id": self.job_id,
+            "account_id": self.account_id,
+            "cancel_on_kill": self.cancel_on_kill,
+            "carried": dict(self.carried) if self.carried else None,
+            "pauses_first": self.pauses_first,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the job is over, or can't be looked at."""
@@ -115,14 +93,13 @@ class S3BatchJobTrigger(BaseTrigger):
         self.log.info("Job %s was cancelled with the task; it is %s.", self.job_id, status)
 
     async def _hook(self) -> S3BatchHook:
-        settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
 
         def connected() -> S3BatchHook:
-            hook = settings.batch_hook(self.account_id)
+            hook = self.store.batch_hook(self.account_id)
             _ = hook.control
             return hook
 
-        return await _beside_loop(connected)
+        return await beside_loop(connected)
 
     async def _watch(self) -> JobWatch:
         from airflow_s3batch.triggers.job_watch import JobWatch
@@ -160,24 +137,12 @@ class S3BatchJobTrigger(BaseTrigger):
             )
 
         try:
-            await _beside_loop(push)
+            await beside_loop(push)
         except Exception as error:  # noqa: BLE001 - whatever Airflow raises here must not end the wait
             self.log.debug("The counts can't be shown as XCom: %s", error)
 
     def _event(self, **payload: Any) -> TriggerEvent:
         return TriggerEvent({**payload, "job_id": self.job_id, "carried": self.carried})  # type: ignore[no-untyped-call]
-
-
-async def _beside_loop(function: Callable[[], _Result]) -> _Result:
-    """
-    Return what *function* does, which asks Airflow: through the loop, to which only asgiref's threads know the way.
-
-    Airflow tells by the message of a cancel that somebody acted on the task, and only then calls `on_kill`. asgiref
-    cancels without a message what it waits for, so it is left to end by itself.
-    """
-    from asgiref.sync import sync_to_async
-
-    return await asyncio.shield(sync_to_async(function)())
 
 
 def _counts(progress: JobProgress) -> dict[str, Any]:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_s3batch.core.errors import S3BatchError
-from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 from airflow_s3batch.triggers.delivery_look import delivery_url
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
 
 
-class S3InventoryTrigger(BaseTrigger):
+class S3InventoryTrigger(S3BatchTrigger):
     """
     Look for a delivery every *poll_interval_s* seconds; one event ends it.
 
     The event is ``{"status": "found", "url": …}`` or ``{"status": "error", "message": …, "is_retryable": …}``.
     A damaged newest delivery is an error, though there may be a sound older one.
 
-    boto3 blocks, so each look runs in a thread and the triggerer's loop goes on. Nothing has to be cancelled when
-    the task is killed: a look leaves nothing behind.
+    Nothing has to be cancelled when the task is killed: a look leaves nothing behind.
 
     Args:
         inventory: a delivery's ``manifest.json``, or the folder of an inventory configuration.
@@ -33,7 +32,7 @@ class S3InventoryTrigger(BaseTrigger):
         max_age_s: in seconds, or ``None``.
         poll_interval_s: seconds between two looks.
         silent_fail: go on looking after trouble that may pass.
-        aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
+        store: see `S3BatchTrigger`.
     """
 
     def __init__(
@@ -43,39 +42,22 @@ class S3InventoryTrigger(BaseTrigger):
         as_of: str | None = None,
         max_age_s: float | None = None,
         poll_interval_s: float = 60.0,
-        aws_conn_id: str | None = DEFAULT_CONN_ID,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: Mapping[str, Any] | None = None,
         silent_fail: bool = False,
+        **store: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(poll_interval_s=poll_interval_s, **store)
         self.inventory = inventory
         self.as_of = as_of
         self.max_age_s = max_age_s
-        self.poll_interval_s = poll_interval_s
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
         self.silent_fail = silent_fail
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes an equal trigger in the triggerer."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "inventory": self.inventory,
-                "as_of": self.as_of,
-                "max_age_s": self.max_age_s,
-                "poll_interval_s": self.poll_interval_s,
-                "aws_conn_id": self.aws_conn_id,
-                "region_name": self.region_name,
-                "verify": self.verify,
-                "botocore_config": dict(self.botocore_config) if self.botocore_config else None,
-                "silent_fail": self.silent_fail,
-            },
-        )
+    def own_arguments(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "inventory": self.inventory,
+            "as_of": self.as_of,
+            "max_age_s": self.max_age_s,
+            "silent_fail": self.silent_fail,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until something is found or broken."""
@@ -85,11 +67,7 @@ class S3InventoryTrigger(BaseTrigger):
             yield _event(status="error", message=str(error), is_retryable=error.is_retryable)
 
     async def _found(self) -> str:
-        from asgiref.sync import sync_to_async
-
-        settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
-        # Connections come through the triggerer's own loop; only asgiref's threads know the way back to it.
-        storage = await sync_to_async(settings.storage)()
+        storage = await beside_loop(self.store.storage)
         while (url := await self._look(storage)) is None:
             await asyncio.sleep(self.poll_interval_s)
         return url

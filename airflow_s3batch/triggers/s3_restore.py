@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.access import S3Access
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_CONCURRENCY = 16
 
 
-class S3RestoreTrigger(BaseTrigger):
+class S3RestoreTrigger(S3BatchTrigger):
     """
     Ask every *poll_interval_s* seconds for the few objects that stand for all that are being restored.
 
@@ -33,7 +33,7 @@ class S3RestoreTrigger(BaseTrigger):
         poll_interval_s: seconds between two looks, and before the first.
         job_aws_conn_id: connection for that file, if it is in another store than the objects.
         silent_fail: go on looking after trouble that may pass.
-        aws_conn_id: see `S3BatchOperator`, also for *region_name*, *verify* and *botocore_config*.
+        store: see `S3BatchTrigger`.
     """
 
     def __init__(
@@ -42,37 +42,20 @@ class S3RestoreTrigger(BaseTrigger):
         state_url: str,
         poll_interval_s: float = 300.0,
         job_aws_conn_id: str | None = None,
-        aws_conn_id: str | None = DEFAULT_CONN_ID,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: Mapping[str, Any] | None = None,
         silent_fail: bool = False,
+        **store: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(poll_interval_s=poll_interval_s, **store)
         self.state_url = state_url
-        self.poll_interval_s = poll_interval_s
         self.job_aws_conn_id = job_aws_conn_id
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
         self.silent_fail = silent_fail
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes an equal trigger in the triggerer."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "state_url": self.state_url,
-                "poll_interval_s": self.poll_interval_s,
-                "job_aws_conn_id": self.job_aws_conn_id,
-                "aws_conn_id": self.aws_conn_id,
-                "region_name": self.region_name,
-                "verify": self.verify,
-                "botocore_config": dict(self.botocore_config) if self.botocore_config else None,
-                "silent_fail": self.silent_fail,
-            },
-        )
+    def own_arguments(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "state_url": self.state_url,
+            "job_aws_conn_id": self.job_aws_conn_id,
+            "silent_fail": self.silent_fail,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until none is waited for, or something is broken."""
@@ -83,24 +66,18 @@ class S3RestoreTrigger(BaseTrigger):
             yield _event(status="error", message=str(error), is_retryable=error.is_retryable)
 
     async def _wait(self) -> None:
-        from asgiref.sync import sync_to_async
-
-        settings = StoreSettings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
         await asyncio.sleep(self.poll_interval_s)
-        # Connections come through the triggerer's own loop; only asgiref's threads know the way back to it.
-        access = await sync_to_async(settings.access)()
-        waiting = await self._named(settings)
+        access = await beside_loop(self.store.access)
+        waiting = await self._named()
         while waiting and (waiting := await self._look(access, waiting)):
             self.log.info("%d of the objects that were looked at are still being restored.", len(waiting))
             await asyncio.sleep(self.poll_interval_s)
 
-    async def _named(self, settings: StoreSettings) -> list[Waiting]:
+    async def _named(self) -> list[Waiting]:
         """Return the objects that the state's file names; none where there is no file yet."""
-        from asgiref.sync import sync_to_async
-
         from airflow_s3batch.reports.restore_state import RestoreState
 
-        storage = await sync_to_async(settings.with_connection(self.job_aws_conn_id).storage)()
+        storage = await beside_loop(self.store.with_connection(self.job_aws_conn_id).storage)
         state = await asyncio.to_thread(RestoreState.read, storage, S3Url.parse(self.state_url))
         return [] if state is None else state.waiting
 
