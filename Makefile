@@ -59,7 +59,7 @@ pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(2) $(3) $
 
 # Tests wait for servers and time limits more than they compute: three processes on two cores, each with servers of its own.
 # Names of tests that hold sets have to be the same in all processes.
-test-unit: export PYTHONHASHSEED := 0
+test-unit test-lowest: export PYTHONHASHSEED := 0
 test-unit: env
 	$(call pytest,.venv,tests/unit,-n 2)
 
@@ -80,7 +80,8 @@ test-e2e: env
 	$(call pytest,.venv,tests/e2e tests/packaging)
 
 test-lowest: env .venv-lowest/made
-	$(call pytest,.venv-lowest,tests/unit tests/airflow,-m "not e2e")
+	$(call pytest,.venv-lowest,tests/unit,-n 2)
+	$(call pytest,.venv-lowest,tests/airflow)
 
 # Ten minutes; bench-full adds rounds and a shard of ten million rows, which takes an hour.
 bench: env
