@@ -10,6 +10,7 @@ from managed_lake import ManagedLake
 
 from airflow_s3batch.operators import managed_arguments
 from airflow_s3batch.testing import S3BatchEmulator
+from airflow_s3batch.triggers.job_watch import JobWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -231,13 +232,27 @@ def wait_for_jobs(lake: ManagedLake) -> list[str]:
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_confirmation_is_waited_for_and_explained(
-    dags: DagFolder, lake: ManagedLake, capsys: pytest.CaptureFixture[str], deferrable: bool
+    dags: DagFolder,
+    lake: ManagedLake,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    deferrable: bool,
 ) -> None:
     """Nothing happens to the objects until somebody acts; the log says how to."""
     lake.deliver(lake.put(KEYS).values())
     before: list[Any] = []
+    is_seen, look = threading.Event(), JobWatch.look
+
+    def seen(watch: JobWatch) -> Any:
+        progress = look(watch)
+        if progress is not None and progress.status == "Suspended":
+            is_seen.set()
+        return progress
+
+    monkeypatch.setattr(JobWatch, "look", seen)
 
     def confirm(job_id: str) -> None:
+        assert is_seen.wait(60.0)
         before.append(lake.tags(KEYS[0]))
         lake.aws.client().update_job_status(AccountId=lake.aws.account_id, JobId=job_id, RequestedJobStatus="Ready")
 

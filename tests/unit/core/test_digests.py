@@ -37,7 +37,10 @@ OF_NOTHING = {
 
 def test_every_algorithm_of_the_model_is_known() -> None:
     """S3 Batch Operations computes what uploads may carry."""
-    shape = botocore.session.get_session().get_service_model("s3control").shape_for("ComputeObjectChecksumAlgorithm")
+    model = botocore.session.get_session().get_service_model("s3control")
+    if "ComputeObjectChecksumAlgorithm" not in model.shape_names:
+        pytest.skip("this botocore is older than the operation")
+    shape = model.shape_for("ComputeObjectChecksumAlgorithm")
     assert sorted(shape.enum) == sorted(ALGORITHMS)
 
 

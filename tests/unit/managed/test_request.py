@@ -81,6 +81,11 @@ OPERATIONS: list[Operation] = [
     RestoreObject(tier="STANDARD"),
     UpdateObjectEncryption(KEY, bucket_key_enabled=True),
 ]
+HAS_OWNER = "ExpectedBucketOwner" in MODEL.shape_for("JobReport").members
+MEMBERS = set(MODEL.shape_for("JobOperation").members)
+KNOWN_HERE = [operation for operation in OPERATIONS if operation.managed_name in MEMBERS]
+"""Those that the installed botocore has."""
+
 GENERATOR = {
     "SourceBucket": "arn:aws:s3:::lake",
     "EnableManifestOutput": True,
@@ -92,11 +97,12 @@ GENERATOR = {
 def test_there_is_a_request_of_every_operation_that_aws_has() -> None:
     """A new operation has to join the examples."""
     assert {type(operation) for operation in OPERATIONS} == {kind for kind in ALL_OPERATIONS if kind.managed_name}
-    members = MODEL.shape_for("JobOperation").members
-    assert {kind.managed_name for kind in ALL_OPERATIONS if kind.managed_name} == set(members)
+    names = {kind.managed_name for kind in ALL_OPERATIONS if kind.managed_name}
+    assert names >= MEMBERS
+    assert names == MEMBERS or "S3UpdateObjectEncryption" not in MEMBERS, "only an older botocore may lack some"
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: type(operation).__name__)
+@pytest.mark.parametrize("operation", KNOWN_HERE, ids=lambda operation: type(operation).__name__)
 def test_each_operation_makes_a_request_that_the_model_takes(operation: Operation) -> None:
     """ParamValidator, serializer and our own reading of patterns, enums and limits have no complaint."""
     assert operation.managed_problems() == []
@@ -120,13 +126,13 @@ all_settings = st.builds(
     description=st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), max_size=220),
     tags=st.dictionaries(tag_texts, tag_texts, max_size=50),
     report_scope=st.sampled_from(["AllTasks", "FailedTasksOnly"]),
-    expected_bucket_owner=st.sampled_from([True, False, "210987654321"]),
+    expected_bucket_owner=st.sampled_from([True, False, "210987654321"] if HAS_OWNER else [True]),
     manifest_generator=st.none(),
 )
 
 
 @settings(max_examples=80, deadline=None)
-@given(all_settings, st.sampled_from(OPERATIONS), st.booleans(), st.booleans())
+@given(all_settings, st.sampled_from(KNOWN_HERE), st.booleans(), st.booleans())
 def test_whatever_the_settings_allow_the_model_takes(
     chosen: ManagedSettings,
     operation: Operation,

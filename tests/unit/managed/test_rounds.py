@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+import botocore.session
 import pytest
 from fake_aws import BUSY, DENIED, OK, FakeAws, Killed
 from managed_jobs import SETTINGS, TAGGING, TASK, ManagedJob, keys
@@ -394,5 +395,7 @@ def test_tagging_is_what_aws_is_told(job: ManagedJob) -> None:
     [request] = job.aws.requests
     assert request["Operation"] == TAGGING.create_job_operation()
     assert request["Report"]["Prefix"].startswith("s3batch/classify-0123456789ab/quarantine.run/g0001/managed/lake/")
-    assert request["Report"]["ExpectedBucketOwner"] == "123456789012"
+    report = botocore.session.Session().get_service_model("s3control").shape_for("JobReport").members
+    owner = "123456789012" if "ExpectedBucketOwner" in report else None  # older ones of botocore lack it
+    assert request["Report"].get("ExpectedBucketOwner") == owner
     assert "[s3batch " in request["Description"]
