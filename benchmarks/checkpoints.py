@@ -6,7 +6,7 @@ import uuid
 from typing import NamedTuple
 
 from airflow_s3batch.engine.storage import S3Storage
-from airflow_s3batch.inventory.shards import range_rows_for
+from airflow_s3batch.manifests.planning.shards import range_rows_for
 from airflow_s3batch.testing.servers import seaweedfs
 from benchmarks.contenders import access
 from benchmarks.cpu import NULL, Say

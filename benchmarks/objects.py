@@ -19,7 +19,7 @@ from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access, run_batch
 from airflow_s3batch.engine.storage import Storage
-from airflow_s3batch.inventory.shards import range_rows_for, write_shards
+from airflow_s3batch.manifests.planning.shards import range_rows_for, write_shards
 from airflow_s3batch.operations import Operation, Replay
 from airflow_s3batch.operations.requests import Call, Request, RunContext, Steps
 from benchmarks.servers import OBJECTS_BUCKET

@@ -145,7 +145,7 @@ class OutcomeJoin:
                 yield from self._told_rows(batch)
 
     def _join(self) -> Path:
-        from airflow_s3batch.inventory.duck import open_locked, quoted, sentences
+        from airflow_s3batch.manifests.sql.duck import open_locked, quoted, sentences
 
         path = self._rows
         tables = {"rows": quoted(str(self._rows)), "report": quoted(str(self._report))}

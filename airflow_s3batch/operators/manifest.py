@@ -13,7 +13,7 @@ from airflow_s3batch.core.manifest import Manifest, ShardRef
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import conf
 from airflow_s3batch.hooks.arguments import as_int, as_moment, clauses, is_template, literal_or, raise_for
-from airflow_s3batch.inventory.selection import Selection
+from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.operators.base import S3BatchOperator, about
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class InventoryToManifestOperator(S3BatchOperator):
 
     def run(self, context: Context) -> list[dict[str, Any]]:
         """Publish the manifest, or find the one that an earlier attempt published."""
-        from airflow_s3batch.inventory.publish import publish_manifest
+        from airflow_s3batch.manifests.planning.publish import publish_manifest
 
         ti = context["ti"]
         storage = self.store.storage()

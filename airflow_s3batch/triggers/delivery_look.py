@@ -29,7 +29,7 @@ def delivery_url(
         InventoryError: the delivery is damaged: its checksum is there, and wrong.
         S3BatchError: the store refuses or misbehaves.
     """
-    from airflow_s3batch.inventory.delivery import newest_delivery
+    from airflow_s3batch.manifests.sources.delivery import newest_delivery
 
     delivery = newest_delivery(
         storage, S3Url.parse(inventory, what="inventory"), as_of=as_of, max_age=max_age, now=datetime.now(UTC)

@@ -14,8 +14,8 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import run_shard
 from airflow_s3batch.engine.storage import S3Storage
-from airflow_s3batch.inventory.publish import publish_manifest
-from airflow_s3batch.inventory.selection import Selection
+from airflow_s3batch.manifests.planning.publish import publish_manifest
+from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.operations import Column, CopyObject, DeleteObject, Operation, PutObjectTagging, RewriteObject
 from airflow_s3batch.reports import JobSummary, build_report
 from airflow_s3batch.testing import Server, write_inventory

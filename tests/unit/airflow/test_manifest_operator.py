@@ -34,7 +34,7 @@ def planner(monkeypatch: pytest.MonkeyPatch, storage: MemoryStorage) -> dict[str
         shards = tuple(ShardFile(n, f"shard-{n}", 10, 100, 5, "00") for n in range(2))
         return Manifest(job_url / name, 20, 200, 10, (), shards, "f")
 
-    module = types.ModuleType("airflow_s3batch.inventory.publish")
+    module = types.ModuleType("airflow_s3batch.manifests.planning.publish")
     module.publish_manifest = publish_manifest  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return asked

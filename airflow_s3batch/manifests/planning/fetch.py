@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_s3batch.engine.storage import Storage
-    from airflow_s3batch.inventory.delivery import DataFile, Delivery
+    from airflow_s3batch.manifests.sources.delivery import DataFile, Delivery
 
 BATCH_BYTES = 2 * 1024**3
 THREADS = 6

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.inventory.duck import sentences
+from airflow_s3batch.manifests.sql.duck import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from airflow_s3batch.inventory.delivery import DataFile, Delivery
+    from airflow_s3batch.manifests.sources.delivery import DataFile, Delivery
 
 
 @contextlib.contextmanager

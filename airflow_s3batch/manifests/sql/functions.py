@@ -6,14 +6,14 @@ import difflib
 from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.errors import ManifestError
-from airflow_s3batch.inventory import sqltree
+from airflow_s3batch.manifests.sql import sqltree
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import duckdb
 
-    from airflow_s3batch.inventory.sqltree import Node
+    from airflow_s3batch.manifests.sql.sqltree import Node
 
 _CLOCK_DESPITE_CLAIM = frozenset({"current_localtime", "current_localtimestamp"})
 _SESSION_DESPITE_CLAIM = frozenset(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from deliveries import JOBS, NOW, PREFIX
 
-from airflow_s3batch.inventory.duck import open_locked
-from airflow_s3batch.inventory.publish import publish_manifest
-from airflow_s3batch.inventory.selection import Selection
+from airflow_s3batch.manifests.planning.publish import publish_manifest
+from airflow_s3batch.manifests.planning.selection import Selection
+from airflow_s3batch.manifests.sql.duck import open_locked
 from airflow_s3batch.testing.storage import MemoryStorage
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3batch.inventory.shards import range_rows_for, shard_sizes, write_shards
+from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes, write_shards
 
 if TYPE_CHECKING:
     from pathlib import Path

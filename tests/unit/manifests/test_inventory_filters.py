@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_s3batch.core.errors import ManifestError
-from airflow_s3batch.inventory.columns import TYPES, InventoryColumn
-from airflow_s3batch.inventory.filters import check_selection
-from airflow_s3batch.inventory.selection import Selection
+from airflow_s3batch.manifests.columns import TYPES, InventoryColumn
+from airflow_s3batch.manifests.planning.selection import Selection
+from airflow_s3batch.manifests.sql.filters import check_selection
 
 if TYPE_CHECKING:
     import duckdb

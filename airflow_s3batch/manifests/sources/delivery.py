@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import InventoryError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.inventory.columns import SUPPLIED, InventoryColumn, parse_schema
+from airflow_s3batch.manifests.columns import SUPPLIED, InventoryColumn, parse_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_s3batch.core.errors import ManifestError
-from airflow_s3batch.inventory.publish import publish_manifest
-from airflow_s3batch.inventory.selection import Selection
+from airflow_s3batch.manifests.planning.publish import publish_manifest
+from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.testing.storage import MemoryStorage
 
 if TYPE_CHECKING:

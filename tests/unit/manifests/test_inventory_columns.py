@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_s3batch.core.errors import InventoryError
-from airflow_s3batch.inventory.columns import SUPPLIED, TYPES, VALUES, meant_value, parse_schema, snake_case
+from airflow_s3batch.manifests.columns import SUPPLIED, TYPES, VALUES, meant_value, parse_schema, snake_case
 from airflow_s3batch.testing.inventories import KINDS, file_schema
 
 CSV_NAMES = (

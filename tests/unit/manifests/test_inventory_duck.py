@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from airflow_s3batch.core.errors import ManifestError
-from airflow_s3batch.inventory.duck import one_line, open_locked, quoted, sentences
+from airflow_s3batch.manifests.sql.duck import one_line, open_locked, quoted, sentences
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from deliveries import NOW, PREFIX, deliver, objects, rewrite
 
 from airflow_s3batch.core.errors import InventoryError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.inventory.delivery import Delivery, configuration_of, find_delivery, newest_delivery
+from airflow_s3batch.manifests.sources.delivery import Delivery, configuration_of, find_delivery, newest_delivery
 
 if TYPE_CHECKING:
     from airflow_s3batch.testing.storage import MemoryStorage

@@ -2,7 +2,7 @@
 Checks ``where=`` and ``columns=`` before a row is read: only expressions that give the same for the same row, ever.
 
 A retry must publish the very same manifest, so nothing that looks at the clock, at chance, or at the session is let in;
-nor anything that looks beyond the row. The locked connection (`airflow_s3batch.inventory.duck`) is the second lock.
+nor anything that looks beyond the row. The locked connection (`airflow_s3batch.manifests.sql.duck`) is the second lock.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from airflow_s3batch.core.errors import ManifestError
-from airflow_s3batch.inventory import sqltree
-from airflow_s3batch.inventory.columns import SUPPLIED, VALUES, InventoryColumn, meant_value, snake_case
-from airflow_s3batch.inventory.duck import identifier, one_line
-from airflow_s3batch.inventory.functions import Functions
+from airflow_s3batch.manifests.columns import SUPPLIED, VALUES, InventoryColumn, meant_value, snake_case
+from airflow_s3batch.manifests.sql import sqltree
+from airflow_s3batch.manifests.sql.duck import identifier, one_line
+from airflow_s3batch.manifests.sql.functions import Functions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from airflow_s3batch.inventory.selection import Selection
-    from airflow_s3batch.inventory.sqltree import Node
+    from airflow_s3batch.manifests.planning.selection import Selection
+    from airflow_s3batch.manifests.sql.sqltree import Node
 
 _CLASSES = frozenset(
     {

@@ -15,15 +15,15 @@ from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.inventory.delivery import configuration_of
+from airflow_s3batch.manifests.sources.delivery import configuration_of
 from airflow_s3batch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_s3batch.engine.storage import Storage
-    from airflow_s3batch.inventory.delivery import Delivery
-    from airflow_s3batch.inventory.selection import Selection
+    from airflow_s3batch.manifests.planning.selection import Selection
+    from airflow_s3batch.manifests.sources.delivery import Delivery
 
 FORMAT = "airflow-s3batch-job/1"
 

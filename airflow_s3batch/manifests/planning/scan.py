@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.core.manifest import FIXED_COLUMNS
-from airflow_s3batch.inventory.columns import SUPPLIED, TYPES, InventoryColumn
-from airflow_s3batch.inventory.duck import identifier, quoted
-from airflow_s3batch.inventory.sqltree import in_parentheses
+from airflow_s3batch.manifests.columns import SUPPLIED, TYPES, InventoryColumn
+from airflow_s3batch.manifests.sql.duck import identifier, quoted
+from airflow_s3batch.manifests.sql.sqltree import in_parentheses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from airflow_s3batch.inventory.delivery import Delivery
-    from airflow_s3batch.inventory.selection import Selection
+    from airflow_s3batch.manifests.planning.selection import Selection
+    from airflow_s3batch.manifests.sources.delivery import Delivery
 
 _STAGED_GROUP_ROWS = 40_960
 _SELECT = "SELECT {} FROM {}"

@@ -10,14 +10,14 @@ from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import NO_COLUMNS
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.staging import staging_folder
-from airflow_s3batch.inventory import duck
-from airflow_s3batch.inventory.delivery import Delivery, find_delivery, read_pinned
-from airflow_s3batch.inventory.faults import in_inventory_words
-from airflow_s3batch.inventory.fetch import BATCH_BYTES, fetch_batches
-from airflow_s3batch.inventory.filters import check_selection
-from airflow_s3batch.inventory.pin import Job, newest_job, source_json, write_job
-from airflow_s3batch.inventory.scan import Scanned, check_delete_markers, scan, sql_columns
-from airflow_s3batch.inventory.shards import range_rows_for, shard_sizes, write_shards
+from airflow_s3batch.manifests.planning.faults import in_inventory_words
+from airflow_s3batch.manifests.planning.fetch import BATCH_BYTES, fetch_batches
+from airflow_s3batch.manifests.planning.pin import Job, newest_job, source_json, write_job
+from airflow_s3batch.manifests.planning.scan import Scanned, check_delete_markers, scan, sql_columns
+from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes, write_shards
+from airflow_s3batch.manifests.sources.delivery import Delivery, find_delivery, read_pinned
+from airflow_s3batch.manifests.sql import duck
+from airflow_s3batch.manifests.sql.filters import check_selection
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.layout import JobLayout
     from airflow_s3batch.engine.storage import Storage
-    from airflow_s3batch.inventory.selection import Selection
+    from airflow_s3batch.manifests.planning.selection import Selection
 
 Log = Callable[[str], None]
 

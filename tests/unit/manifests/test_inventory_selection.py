@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_s3batch.inventory.selection import Selection
+from airflow_s3batch.manifests.planning.selection import Selection
 
 
 def test_a_good_selection_has_no_problems() -> None:
@@ -74,7 +74,8 @@ def test_as_of_is_the_same_moment_in_every_timezone() -> None:
 
 def test_checking_arguments_at_dag_parse_loads_no_engine() -> None:
     code = (
-        "import sys; from airflow_s3batch.inventory.selection import Selection; Selection('s3://a', '').problems();"
+        "import sys; from airflow_s3batch.manifests.planning.selection import Selection;"
+        "Selection('s3://a', '').problems();"
         "print(sorted({'duckdb', 'pyarrow', 'pandas', 'boto3', 'airflow'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,1 @@
+"""From any source of rows to the manifest of a job."""

@@ -1,0 +1,1 @@
+"""From a selection and a source to published shards."""

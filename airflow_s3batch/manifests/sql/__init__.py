@@ -1,0 +1,1 @@
+"""SQL over inventories: parsed, checked, translated, and run in a locked DuckDB."""
