@@ -95,7 +95,10 @@ class MoveObject(CopyObject):
     def problems(self) -> list[str]:  # noqa: D102
         found = super().problems()
         if self.skip_existing is not None:
-            found.append("skip_existing: what is skipped would not be moved; use CopyObject, then DeleteObject")
+            found.append(
+                "skip_existing: what is skipped would not be moved; use "
+                "[CopyObject(…, skip_existing='same-etag'), DeleteObject()]"
+            )
         for name in ("bypass_governance_retention", "allow_unconditional"):
             if not isinstance(getattr(self, name), bool):
                 found.append(f"{name}={getattr(self, name)!r}: expected True or False")

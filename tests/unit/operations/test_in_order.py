@@ -107,6 +107,7 @@ def test_columns_buckets_and_iam_actions_are_those_of_all_steps() -> None:
         ([RewriteObject("SSE-S3"), TAG], "RewriteObject has to be the last operation: it makes another version"),
         ([Custom({"k": "v"}), TAG], "Custom has to be the last operation unless it is declared idempotent"),
         ([TAG, ReplicateObject()], "ReplicateObject is done by AWS alone"),
+        ([CopyObject("archive", skip_existing="any"), DeleteObject()], "DeleteObject would then delete the only copy"),
         ([TAG, "delete"], "'delete' is not an operation"),
         ([PutObjectTagging({"k": "{{ ds }}"}), "delete"], "'delete' is not an operation"),
         ([], "0 operations; expected two or more"),
@@ -117,6 +118,11 @@ def test_what_can_not_follow_each_other_fails_at_parse(operations: Any, part: st
     """Also where other steps have templates."""
     with pytest.raises(ArgumentError, match=part):
         InOrder(operations)
+
+
+def test_a_copy_that_is_skipped_for_being_there_already_may_be_followed_by_a_delete() -> None:
+    """What has the same ETag is the same body; for what is merely there, nobody knows."""
+    assert InOrder([CopyObject("archive", skip_existing="same-etag"), DeleteObject()]).destroys
 
 
 def test_operations_in_order_are_a_value() -> None:
