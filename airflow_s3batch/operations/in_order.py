@@ -85,8 +85,8 @@ class InOrder(Operation):
                 )
         if self.operations[-1].destroys:
             found += [
-                f"{type(step).__name__}(skip_existing={step.skip_existing!r}) can skip an object whose target is another "
-                f"one, and {type(self.operations[-1]).__name__} would then delete the only copy; use "
+                f"{type(step).__name__}(skip_existing={step.skip_existing!r}) can skip an object whose target is "
+                f"another one, and {type(self.operations[-1]).__name__} would then delete the only copy; use "
                 "skip_existing='same-etag'"
                 for step in self.operations
                 if getattr(step, "skip_existing", None) not in (None, "same-etag")
