@@ -24,7 +24,7 @@ env: .venv/made .venv-servers/made
 .venv/made: pyproject.toml .ci/constraints.txt
 	python=$$(.ci/python) && "$$python" -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt uv
-	$(UV) pip install --quiet --python $(BIN)/python --constraint .ci/constraints.txt --editable '.[test,lint,bench]'
+	$(UV) pip install --quiet --python $(BIN)/python --constraint .ci/constraints.txt --editable '.[test,lint,bench,openlineage]'
 	touch $@
 
 .venv-servers/made: .venv/made .ci/servers.in .ci/constraints-servers.txt
@@ -59,7 +59,7 @@ pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(2) $(3) $
 
 # Tests wait for servers and time limits more than they compute: three processes on two cores, each with servers of its own.
 # Names of tests that hold sets have to be the same in all processes.
-test-unit test-lowest: export PYTHONHASHSEED := 0
+test-unit test-airflow test-lowest: export PYTHONHASHSEED := 0
 test-unit: env
 	$(call pytest,.venv,tests/unit,-n 2)
 
@@ -74,7 +74,7 @@ soak: export S3BATCH_SOAK_S ?= 3600
 soak: test-soak
 
 test-airflow: env
-	$(call pytest,.venv,tests/airflow)
+	$(call pytest,.venv,tests/airflow,-n 2)
 
 test-e2e: env
 	$(call pytest,.venv,tests/e2e tests/packaging)
@@ -83,7 +83,7 @@ test-e2e: env
 LOWEST := not managed_jobs or job_from_inventory or clearing or confirmation or csv_manifest
 test-lowest: env .venv-lowest/made
 	$(call pytest,.venv-lowest,tests/unit,-n 2)
-	$(call pytest,.venv-lowest,tests/airflow,-k "$(LOWEST)")
+	$(call pytest,.venv-lowest,tests/airflow,-n 2 -k "$(LOWEST)")
 
 # Ten minutes; bench-full adds rounds and a shard of ten million rows, which takes an hour.
 bench: env

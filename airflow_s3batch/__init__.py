@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_s3batch.version import __version__
 
 if TYPE_CHECKING:
+    from airflow_s3batch.assets import delivered_url, inventory_asset
     from airflow_s3batch.core.errors import S3BatchError
     from airflow_s3batch.core.objects import S3Object
     from airflow_s3batch.core.outcomes import Summary
@@ -19,21 +20,31 @@ if TYPE_CHECKING:
     from airflow_s3batch.notifications import EventBridgeJobNotifier
     from airflow_s3batch.operations.fields import Column
     from airflow_s3batch.operators import (
+        AthenaToManifestOperator,
         BatchOperationOperator,
         BatchReportOperator,
+        CsvToManifestOperator,
         InventoryToManifestOperator,
+        ListObjectsToManifestOperator,
         ManagedBatchJobOperator,
+        ParquetToManifestOperator,
+        ReportToManifestOperator,
     )
     from airflow_s3batch.sensors import S3BatchJobSensor, S3InventorySensor, S3RestoreSensor
     from airflow_s3batch.task_group import s3_batch_job
 
 __all__ = [
+    "AthenaToManifestOperator",
     "BatchOperationOperator",
     "BatchReportOperator",
     "Column",
+    "CsvToManifestOperator",
     "EventBridgeJobNotifier",
     "InventoryToManifestOperator",
+    "ListObjectsToManifestOperator",
     "ManagedBatchJobOperator",
+    "ParquetToManifestOperator",
+    "ReportToManifestOperator",
     "S3BatchError",
     "S3BatchHook",
     "S3BatchJobSensor",
@@ -42,16 +53,23 @@ __all__ = [
     "S3RestoreSensor",
     "Summary",
     "__version__",
+    "delivered_url",
+    "inventory_asset",
     "s3_batch_job",
 ]
 
 _HOMES = {
+    "AthenaToManifestOperator": "operators",
     "BatchOperationOperator": "operators",
     "BatchReportOperator": "operators",
     "Column": "operations.base",
+    "CsvToManifestOperator": "operators",
     "EventBridgeJobNotifier": "notifications",
     "InventoryToManifestOperator": "operators",
+    "ListObjectsToManifestOperator": "operators",
     "ManagedBatchJobOperator": "operators",
+    "ParquetToManifestOperator": "operators",
+    "ReportToManifestOperator": "operators",
     "S3BatchError": "core.errors",
     "S3BatchHook": "hooks",
     "S3BatchJobSensor": "sensors",
@@ -59,6 +77,8 @@ _HOMES = {
     "S3Object": "core.objects",
     "S3RestoreSensor": "sensors",
     "Summary": "core.outcomes",
+    "delivered_url": "assets",
+    "inventory_asset": "assets",
     "s3_batch_job": "task_group",
 }
 

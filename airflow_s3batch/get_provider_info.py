@@ -25,9 +25,14 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _PROJECT,
                 "python-modules": [
                     "airflow_s3batch.operators.manifest",
+                    "airflow_s3batch.operators.athena",
                     "airflow_s3batch.operators.batch_operation",
+                    "airflow_s3batch.operators.csv_manifest",
                     "airflow_s3batch.operators.managed",
+                    "airflow_s3batch.operators.manifest_groups",
+                    "airflow_s3batch.operators.parquet_manifest",
                     "airflow_s3batch.operators.report",
+                    "airflow_s3batch.operators.report_manifest",
                 ],
             }
         ],
@@ -52,6 +57,8 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _PROJECT,
                 "python-modules": [
                     "airflow_s3batch.triggers.s3_inventory",
+                    "airflow_s3batch.triggers.s3_inventory_sensor",
+                    "airflow_s3batch.triggers.athena_query",
                     "airflow_s3batch.triggers.s3_batch_job",
                     "airflow_s3batch.triggers.s3_restore",
                 ],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
+from airflow_s3batch.assets import assets_in, delivered_urls
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
 from airflow_s3batch.hooks.arguments import raise_for
@@ -18,34 +19,57 @@ from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operators.batch_operation import POLICY, BatchOperationOperator, operation_problems
 from airflow_s3batch.operators.managed import ManagedBatchJobOperator
 from airflow_s3batch.operators.managed_arguments import managed_argument_problems, worker_argument_problems
-from airflow_s3batch.operators.manifest import InventoryToManifestOperator, engine_problems, selection_problems
+from airflow_s3batch.operators.manifest import ManifestOperator, engine_problems
+from airflow_s3batch.operators.manifest_groups import planned_in_groups, planning_problems
+from airflow_s3batch.operators.origins import Origin
 from airflow_s3batch.operators.report import BatchReportOperator, report_problems
 
 if TYPE_CHECKING:
-    from airflow.sdk import XComArg
+    from airflow.sdk import Asset, XComArg
+
+    from airflow_s3batch.manifests.sources.dataset import Source
 
 
 def s3_batch_job(
     group_id: str,
     *,
-    inventory: str | XComArg,
-    where: str,
     operation: Operation | Sequence[Operation],
     job_url: str,
+    inventory: str | Asset | Sequence[str | Asset] | XComArg | None = None,
+    source: Source | None = None,
+    where: str | None = None,
     columns: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
+    sql: str | None = None,
+    tables: Mapping[str, str] | None = None,
     engine: str = "worker",
     include_delete_markers: bool = False,
+    keep_versions: int | str | None = None,
+    sample: int | str | None = None,
+    since: str | None = None,
+    compare: Sequence[str] | None = None,
+    exclude: str | Sequence[str] = (),
     as_of: datetime | str | None = None,
+    max_inventory_age: timedelta | None = None,
     max_age: timedelta | None = None,
     min_objects: int | str | None = None,
     max_objects: int | str | None = None,
+    max_bytes: int | str | None = None,
+    allowed_buckets: str | Sequence[str] = (),
+    allowed_prefixes: str | Sequence[str] = (),
+    max_change: float | None = None,
     objects_per_shard: int | None = None,
     max_shards: int = 200,
+    planning_tasks: int | None = None,
+    memory_limit: str | None = None,
+    staging_dir: str | None = None,
+    staging_limit: int | str | None = None,
     tolerate: Collection[str] = tuple(sorted(VANISHED)),
     failure_threshold: float = 0.5,
     keep_going: bool = False,
     allowed_failures: float = 0,
     notifications: Sequence[Any] = (),
+    outlets: Sequence[Any] = (),
     max_concurrency: int = 128,
     max_requests_per_s: float | None = None,
     request_timeout_s: float = 60.0,
@@ -79,6 +103,13 @@ def s3_batch_job(
 
     The report task decides the colour of the run. Wrong arguments are told all at once.
 
+    Where the objects come from is told by *inventory*, or by *source*: any of `airflow_s3batch.sources`, such as
+    ``Listing("s3://lake/raw/")`` or ``CompletionReport("s3://ops/s3batch/…")``. Which of them are meant, and what must
+    hold of them, is told by *where* and the arguments after it, as `ManifestOperator` documents them.
+
+    *planning_tasks* spreads the planning of a very large inventory over so many mapped tasks, each on a group of its
+    data files: two tasks, ``groups`` and ``group``, come before ``manifest`` then.
+
     *group_id* names the task group; the tasks are ``<group_id>.manifest`` and so on. *engine* says who sends the
     requests: ``"worker"``, Airflow workers; or ``"managed"``, AWS S3 Batch Operations. The rest of the Dag stays as it
     is, and so do manifest, report and notifications.
@@ -90,6 +121,9 @@ def s3_batch_job(
     one of these asks is an error; workers have no use for those of the managed engine, but *confirmation_required* is
     an error there.
 
+    *outlets* are the report task's: each asset among them gets an event when the job has succeeded, with its counts and
+    URLs as ``extra``.
+
     *resume* ``False`` makes each attempt start over instead of keeping what earlier ones have done. *job_aws_conn_id*
     is the connection for the inventory and the job's files, if they lie in another store than the objects. *pool* and
     *max_active_tis_per_dagrun* bound how many mapped tasks run at the same time. *default_args* are for all three
@@ -100,19 +134,39 @@ def s3_batch_job(
     Raises:
         ArgumentError: lists all that is wrong; also inside a mapped task group, where Airflow can't map ``run``.
     """
-    selection: dict[str, Any] = {
-        "inventory": inventory,
+    selecting: dict[str, Any] = {
         "where": where,
-        "job_url": job_url,
         "columns": columns,
+        "sql": sql,
+        "tables": tables,
         "include_delete_markers": include_delete_markers,
-        "as_of": as_of,
-        "max_age": max_age,
+        "keep_versions": keep_versions,
+        "sample": sample,
+        "since": since,
+        "compare": compare,
+        "exclude": exclude,
         "min_objects": min_objects,
         "max_objects": max_objects,
+        "max_bytes": max_bytes,
+        "allowed_buckets": allowed_buckets,
+        "allowed_prefixes": allowed_prefixes,
+        "max_change": max_change,
         "objects_per_shard": objects_per_shard,
         "max_shards": max_shards,
     }
+    planning = {
+        "engine": engine,
+        "params": params,
+        "memory_limit": memory_limit,
+        "staging_dir": staging_dir,
+        "staging_limit": staging_limit,
+    }
+    of_inventory = {"as_of": as_of, "max_inventory_age": max_age if max_inventory_age is None else max_inventory_age}
+    try:
+        origin = Origin.of(delivered_urls(inventory), source, of_inventory)
+    except ArgumentError as error:
+        raise_for(f"s3_batch_job {group_id!r}", [*_unknown_names(unknown), str(error)])
+        raise
     verdict: dict[str, Any] = {"tolerate": tolerate, "allowed_failures": allowed_failures}
     policy: dict[str, Any] = {
         **verdict,
@@ -144,7 +198,8 @@ def s3_batch_job(
         [
             *_unknown_names(unknown),
             *engine_problems(engine),
-            *selection_problems(**selection),
+            *origin.problems({**selecting, "job_url": job_url}),
+            *_planning_problems(planning_tasks, source, selecting),
             *_work_problems(engine, operation, worker, managed),
             *report_problems(notifications, None, None),
         ],
@@ -158,7 +213,18 @@ def s3_batch_job(
     limits = {"pool": pool, "max_active_tis_per_dagrun": max_active_tis_per_dagrun}
     return _tasks(
         _group(group_id, default_args or {}),
-        {**selection, "engine": engine, "resume": resume},
+        origin.operator,
+        planning_tasks,
+        {
+            **origin.arguments,
+            **selecting,
+            **planning,
+            "job_url": job_url,
+            "resume": resume,
+            "job_aws_conn_id": job_aws_conn_id,
+            **({"inlets": assets} if (assets := assets_in(inventory)) else {}),
+            **store,
+        },
         {
             "operation": operation,
             "resume": resume,
@@ -167,9 +233,18 @@ def s3_batch_job(
             **({**verdict, "replay_unsafe": replay_unsafe, **managed} if engine == "managed" else worker),
             **{name: value for name, value in limits.items() if value is not None},
         },
-        {"notifications": notifications, **verdict},
+        {"notifications": notifications, "outlets": list(outlets), **verdict},
         store if job_aws_conn_id in (None, aws_conn_id) else {"aws_conn_id": job_aws_conn_id},
     )
+
+
+def _planning_problems(planning_tasks: Any, source: Source | None, selecting: Mapping[str, Any]) -> list[str]:
+    """Return all that is wrong with planning in several tasks, if that is asked for."""
+    if planning_tasks is None:
+        return []
+    if source is not None:
+        return [f"planning_tasks={planning_tasks!r} goes with inventory=; any other source is planned by one task"]
+    return planning_problems(planning_tasks, selecting)
 
 
 def _work_problems(engine: str, operation: Any, worker: dict[str, Any], managed: dict[str, Any]) -> list[str]:
@@ -204,6 +279,8 @@ def _group(group_id: str, default_args: Mapping[str, Any]) -> TaskGroup:
 
 def _tasks(
     group: TaskGroup,
+    operator: type[ManifestOperator],
+    planning_tasks: int | None,
     selection: Mapping[str, Any],
     work: Mapping[str, Any],
     report: Mapping[str, Any],
@@ -211,7 +288,10 @@ def _tasks(
 ) -> TaskGroup:
     """Fill *group*; *work* is what the mapped tasks are given, *job_store* where the job's files lie."""
     with group:
-        manifest = InventoryToManifestOperator(task_id="manifest", **selection, **job_store)
+        if planning_tasks is None:
+            manifest = operator(task_id="manifest", **selection)
+        else:
+            manifest = planned_in_groups(planning_tasks, selection)
         run: Any
         if selection["engine"] == "managed":
             run = ManagedBatchJobOperator.partial(task_id="run", **work).expand(bucket=manifest.output)

@@ -20,6 +20,17 @@ def job_id(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
     return "-".join(part for part in parts if part)
 
 
+def series_id(dag_id: str, task_id: str, map_index: int = -1) -> str:
+    """
+    Return the name that all runs of one manifest task share: readable, and the same in every run.
+
+    Only ``[a-z0-9-]``, at most 80 characters; the last 12 tell apart tasks whose readable parts are the same.
+    """
+    digest = hashlib.sha256(json.dumps([dag_id, task_id, map_index]).encode()).hexdigest()[:12]
+    parts = [_slug(dag_id)[:40], _slug(task_id)[-25:].strip("-"), digest]
+    return "-".join(part for part in parts if part)
+
+
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 

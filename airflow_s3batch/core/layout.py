@@ -23,6 +23,11 @@ class JobLayout(NamedTuple):
         return self.url / "manifest/manifest.json"
 
     @property
+    def source(self) -> S3Url:
+        """Folder of what the source itself wrote, such as a listing; `job` says which of it counts."""
+        return self.url / "source"
+
+    @property
     def buckets(self) -> S3Url:
         """Which buckets the manifest is about, and in which shards their rows are."""
         return self.url / "manifest/buckets.json"
@@ -39,6 +44,22 @@ class JobLayout(NamedTuple):
     def report(self) -> S3Url:
         """Folder of the completion report."""
         return self.url / "report"
+
+
+class SeriesLayout(NamedTuple):
+    """Where the jobs of one task, run after run, leave word for the next."""
+
+    url: S3Url
+
+    @property
+    def published(self) -> S3Url:
+        """What the last published manifest was like."""
+        return self.url / "published.json"
+
+    @property
+    def reported(self) -> S3Url:
+        """Which job was the last to be reported on."""
+        return self.url / "reported.json"
 
 
 class OperationLayout(NamedTuple):

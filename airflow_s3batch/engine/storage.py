@@ -51,6 +51,9 @@ class Storage(Protocol):
     def read(self, url: S3Url) -> bytes | None:
         """Return the file's bytes, ``None`` if there is no such file."""
 
+    def read_part(self, url: S3Url, first: int, size: int) -> bytes:
+        """Return up to *size* bytes (at least 1) from byte *first* on (there is one); a missing file is an error."""
+
     def write(self, url: S3Url, body: bytes, content_type: str = "application/octet-stream") -> str:
         """Write the file whole or not at all; return its ETag without quotes."""
 
@@ -100,6 +103,13 @@ class S3Storage:
             with contextlib.suppress(*_CUT_BODIES):
                 return bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read())
         return bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read())
+
+    def read_part(self, url: S3Url, first: int, size: int) -> bytes:  # noqa: D102
+        part = f"bytes={first}-{first + size - 1}"
+        with _sentences("read", url):
+            reply = self._client.get_object(Bucket=url.bucket, Key=url.key, Range=part)
+            skipped = 0 if "ContentRange" in reply else first  # a store that ignores ranges sends all of it
+            return bytes(reply["Body"].read(skipped + size)[skipped:])
 
     def write(self, url: S3Url, body: bytes, content_type: str = "application/octet-stream") -> str:  # noqa: D102
         with _sentences("write", url):

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow_s3batch.core.errors import ArgumentError
+
+_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?b)\s*", re.IGNORECASE).fullmatch
+_UNITS = {
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
+}
 
 
 def is_template(value: Any) -> bool:
@@ -43,6 +50,70 @@ def as_int(name: str, value: Any) -> int | None:
     if isinstance(value, bool) or not number.is_integer():
         raise ArgumentError(f"{name}={value!r} is not a whole number")
     return int(number)
+
+
+def as_number(name: str, value: Any) -> float | None:
+    """
+    Return a rendered number; *name* is the argument's, for the error. ``None`` is ``None``.
+
+    Raises:
+        ArgumentError: *value* is no finite number, or a template rendered to nothing.
+    """
+    _check_rendered(name, value)
+    if value is None:
+        return None
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ArgumentError(f"{name}={value!r} is not a number")
+    return number
+
+
+def as_bytes(name: str, value: Any) -> int | None:
+    """
+    Return a rendered number of bytes, also one spelt ``20GB`` (10⁹) or ``20GiB`` (2³⁰). ``None`` is ``None``.
+
+    Raises:
+        ArgumentError: *value* is no such number, or a template rendered to nothing.
+    """
+    _check_rendered(name, value)
+    match = _BYTES(value) if isinstance(value, str) else None
+    if match is None:
+        return as_int(name, value)
+    number, unit = match.groups()
+    return int(float(number) * _UNITS[unit.lower()])
+
+
+def as_text(name: str, value: Any) -> str:
+    """
+    Return a rendered text; ``None`` is empty.
+
+    Raises:
+        ArgumentError: *value* is no text, or a template rendered to nothing.
+    """
+    _check_rendered(name, value)
+    if value is not None and not isinstance(value, str):
+        raise ArgumentError(f"{name}={value!r} is not a text")
+    return value or ""
+
+
+def as_texts(name: str, value: Any) -> tuple[str, ...]:
+    """
+    Return a rendered list of texts; one text is a list of one, ``None`` is empty.
+
+    Raises:
+        ArgumentError: *value* holds something else, or a template rendered to nothing.
+    """
+    if value is None:
+        return ()
+    texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (None,)
+    for text in texts:
+        _check_rendered(name, text)
+        if not isinstance(text, str):
+            raise ArgumentError(f"{name}={value!r} is not a list of texts")
+    return texts
 
 
 def as_moment(name: str, value: Any) -> datetime | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.hooks.s3_batch import S3BatchHook
 
 DEFAULT_CONN_ID = "aws_default"
-OTHER_SERVICES = ("lambda", "s3control")
+OTHER_SERVICES = ("athena", "glue", "lambda", "s3control")
 """Services besides S3 that a job sends requests to."""
 
 log = logging.getLogger(__name__)

@@ -85,11 +85,10 @@ class InOrder(Operation):
                 )
         if self.operations[-1].destroys:
             found += [
-                f"{type(step).__name__}(skip_existing={step.skip_existing!r}) can skip an object whose target is "
-                f"another one, and {type(self.operations[-1]).__name__} would then delete the only copy; use "
-                "skip_existing='same-etag'"
+                f"{type(step).__name__}(skip_existing={rule!r}) can skip an object whose target is another one, and "
+                f"{type(self.operations[-1]).__name__} would then delete the only copy; use skip_existing='same-etag'"
                 for step in self.operations
-                if getattr(step, "skip_existing", None) not in (None, "same-etag")
+                if (rule := getattr(step, "skip_existing", None)) not in (None, "same-etag")
             ]
         return found
 

@@ -1,13 +1,31 @@
 """The operators: inventory to manifest, one operation on every object, the completion report."""
 
+from airflow_s3batch.operators.athena import AthenaToManifestOperator
 from airflow_s3batch.operators.batch_operation import BatchOperationOperator
+from airflow_s3batch.operators.csv_manifest import CsvToManifestOperator
+from airflow_s3batch.operators.inventory import InventoryToManifestOperator
+from airflow_s3batch.operators.listing import ListObjectsToManifestOperator
 from airflow_s3batch.operators.managed import ManagedBatchJobOperator
-from airflow_s3batch.operators.manifest import InventoryToManifestOperator
+from airflow_s3batch.operators.manifest_groups import (
+    InventoryGroupOperator,
+    InventoryGroupsOperator,
+    InventoryGroupsToManifestOperator,
+)
+from airflow_s3batch.operators.parquet_manifest import ParquetToManifestOperator
 from airflow_s3batch.operators.report import BatchReportOperator
+from airflow_s3batch.operators.report_manifest import ReportToManifestOperator
 
 __all__ = [
+    "AthenaToManifestOperator",
     "BatchOperationOperator",
     "BatchReportOperator",
+    "CsvToManifestOperator",
+    "InventoryGroupOperator",
+    "InventoryGroupsOperator",
+    "InventoryGroupsToManifestOperator",
     "InventoryToManifestOperator",
+    "ListObjectsToManifestOperator",
     "ManagedBatchJobOperator",
+    "ParquetToManifestOperator",
+    "ReportToManifestOperator",
 ]

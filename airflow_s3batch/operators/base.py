@@ -10,13 +10,14 @@ from airflow.sdk import BaseOperator
 from airflow_s3batch.hooks.errors import airflow_errors
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
 from airflow_s3batch.operations.base import Operation
+from airflow_s3batch.operators.lineage import TellsLineage
 
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
 
-class S3BatchOperator(BaseOperator):
+class S3BatchOperator(TellsLineage, BaseOperator):
     """
     Base of the operators.
 

@@ -15,6 +15,7 @@ from airflow_s3batch.hooks.s3 import storage_on
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared, worker_problems
 from airflow_s3batch.operators.base import S3BatchOperator
+from airflow_s3batch.operators.lineage import shard_lineage
 from airflow_s3batch.operators.mapped import with_defaults
 
 if TYPE_CHECKING:
@@ -134,7 +135,10 @@ class BatchOperationOperator(S3BatchOperator):
             summary = self._run_shard(ref, context["ti"].try_number, self._stop)
         finally:
             self._stop = None  # an event can't be copied, and Airflow copies operators
-        return _counts(ref, summary)
+        counts = _counts(ref, summary)
+        job_store = self.store.with_connection(self.job_aws_conn_id)
+        self.note_lineage(lambda: shard_lineage(ref, self.operation, counts, job_store.storage()))
+        return counts
 
     def _run_shard(self, ref: ShardRef, try_number: int, stop: threading.Event) -> Summary:
         from airflow_s3batch.engine.shard import run_shard

@@ -18,6 +18,7 @@ from airflow_s3batch.links.s3_batch_job import JOB_KEY, publish_job
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared
 from airflow_s3batch.operators.base import S3BatchOperator
+from airflow_s3batch.operators.lineage import work_lineage
 from airflow_s3batch.operators.managed_arguments import (
     POLL_INTERVAL_S,
     SETTINGS,
@@ -200,9 +201,9 @@ class ManagedBatchJobOperator(S3BatchOperator):
             settings = self._settings(work.hook, context)
             current = work.open(settings, resume=self.resume, try_number=context["ti"].try_number)
             if current is None:
-                return _counts(work.ref, Summary(Tally(), earlier=work.ref.rows))
+                return self._counts(work.ref, Summary(Tally(), earlier=work.ref.rows))
             self._wait(work, current, context)
-            return _counts(current.ref, work.harvest(current))
+            return self._counts(current.ref, work.harvest(current))
         finally:
             self._work = None  # it can't be copied, and Airflow copies operators
 
@@ -218,7 +219,7 @@ class ManagedBatchJobOperator(S3BatchOperator):
             ended = Round.from_json(event["carried"])
             work = self._bucket_job(ended.ref)
             try:
-                return _counts(ended.ref, work.harvest_now(ended))
+                return self._counts(ended.ref, work.harvest_now(ended))
             except ReportPendingError as error:
                 self.log.info("%s", error)
         self._defer(ended, max(self.poll_interval_s, REPORT_INTERVAL_S), pauses_first=True)
@@ -309,6 +310,19 @@ class ManagedBatchJobOperator(S3BatchOperator):
             botocore_config=self.botocore_config,
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
+
+    def _counts(self, ref: BucketRef, summary: Summary) -> dict[str, Any]:
+        """Return what goes to XCom: counts only."""
+        counts = {
+            "bucket": ref.bucket,
+            "objects": ref.rows or summary.objects,
+            "succeeded": summary.earlier + summary.succeeded,
+            "failed": summary.failed,
+            "seconds": round(summary.duration_s, 1),
+        }
+        buckets = [] if self.bucket is None else [ref.bucket]
+        self.note_lineage(lambda: work_lineage(S3Url.parse(ref.job_url), buckets, self.operation, counts))
+        return counts
 
     def _settings(self, hook: S3BatchHook, context: Context) -> ManagedSettings:
         from airflow_s3batch.managed import ManagedSettings

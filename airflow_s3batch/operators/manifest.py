@@ -1,225 +1,271 @@
-"""`InventoryToManifestOperator`: from an S3 Inventory to the manifest of a job."""
+"""The operators' common base: from any source of rows to the manifest of a job."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_s3batch.core.errors import ArgumentError, ManifestError
+from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.core.identity import job_id
 from airflow_s3batch.core.manifest import Manifest, ShardRef
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import conf
-from airflow_s3batch.hooks.arguments import as_int, as_moment, clauses, is_template, literal_or, raise_for
+from airflow_s3batch.hooks.arguments import as_bytes, is_template, raise_for
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.operators.base import S3BatchOperator, about
+from airflow_s3batch.operators.lineage import manifest_lineage
+from airflow_s3batch.operators.outlets import manifest_facts, tell_outlets
+from airflow_s3batch.operators.selecting import SELECTING, TEMPLATED, selection_of, selection_problems
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, XComArg
+    from airflow.sdk import Context
 
     from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.manifests.sources.dataset import Source
 
 ENGINES = ("worker", "managed")
 MANIFEST_KEY = "manifest"
 """XCom key under which the totals of the manifest are pushed."""
 
+_PARAMETER = re.compile(r"\$(\w+)", re.ASCII)
 
-class InventoryToManifestOperator(S3BatchOperator):
+
+class ManifestOperator(S3BatchOperator):
     """
-    Filter an S3 Inventory with SQL and publish the matching objects as a manifest, cut into shards.
+    Base of the operators that select rows of some source and publish them as a manifest, cut into shards.
 
-    Returns a list with one small dict per shard, for ``BatchOperationOperator.partial(…).expand(shard=…)``; with
+    Each returns a list with one small dict per shard, for ``BatchOperationOperator.partial(…).expand(shard=…)``; with
     *engine* ``"managed"`` one per bucket, for ``ManagedBatchJobOperator.partial(…).expand(bucket=…)``; an empty list if
     nothing matches. The totals go to XCom under the key ``manifest``: ``job`` (the job's folder), ``rows``,
     ``bytes``, ``shards``, ``source``. A later attempt in the same Dag run returns the very same manifest.
 
+    A sub-class names the arguments of its source in `source_arguments`, hands them to ``__init__`` as *own*, and makes
+    the source of them in `source_of`.
+
     Args:
-        inventory: a delivery's ``manifest.json``, or the folder of an inventory configuration
-            (``s3://bucket/prefix/source-bucket/config-id``), of which the newest complete delivery is taken.
-        where: SQL condition over the inventory's columns. Never empty: say ``TRUE`` to mean every object.
+        where: SQL condition over the source's columns. Never empty: say ``TRUE`` to mean every object.
         job_url: folder for all jobs' files; each job makes its own folder in it.
         engine: who is to work on the objects: ``worker`` (Airflow workers) or ``managed`` (AWS S3 Batch Operations).
         columns: extra columns of the manifest for `Column`: SQL expressions by name.
+        params: values of ``$name`` in the SQL, bound and never pasted; Airflow's own params, so those of the Dag and of
+            the run can be used as well, and texts may be templates here. ``$snapshot_time`` is always there: the time
+            of the inventory.
+        sql: instead of *where* and *columns*, a SELECT over the view ``inventory`` and over *tables*, which gives
+            ``bucket``, ``key``, and what else the manifest is to have.
+        tables: URLs of Parquet or CSV files (or folders of them) by the name under which *sql* reads them.
         include_delete_markers: whether delete markers can be selected.
-        as_of: take the newest delivery that is not younger than this (datetime or ISO 8601).
-        max_age: refuse a delivery that is older than this.
+        keep_versions: leave out this many newest versions of each key.
+        sample: select so many of the objects at random, the same ones in every attempt.
+        since: only what is new or has changed since this earlier delivery (URL), or ``"previous"``: since the last
+            finished run of this task, with what did not succeed in it.
+        compare: columns by which *since* sees a change; by default ETag, size and time.
+        exclude: URLs of jobs; what succeeded there is left out.
         min_objects: refuse to publish fewer objects than this.
         max_objects: refuse to publish more objects than this.
+        max_bytes: refuse to publish objects of more bytes than this, all together.
+        allowed_buckets: refuse to publish objects of other buckets.
+        allowed_prefixes: refuse to publish objects whose key (or ``s3://bucket/key``) begins with none of these.
+        max_change: refuse if the number of objects differs from that of this task's last manifest by more than this
+            share (0.5 is half).
         objects_per_shard: rows per mapped task; chosen for a few minutes' work each if left out.
         max_shards: most mapped tasks; never more than ``[core] max_map_length``.
         resume: ``False`` makes a new manifest in a new folder, beside the one that this Dag run already has.
-        memory_limit: DuckDB's memory, as DuckDB spells it.
-        staging_dir: local folder for downloaded inventory files; a temporary one if left out.
+        job_aws_conn_id: connection for the job's files and for inventories, if they lie in another store than the
+            objects.
+        memory_limit: DuckDB's memory, as DuckDB spells it; the process needs some hundred megabytes more.
+        staging_dir: local folder for downloaded files; a temporary one if left out.
+        staging_limit: bytes that may lie there at any time (a number, or a text such as ``20GB``).
         kwargs: see `S3BatchOperator`.
     """
 
+    kind: ClassVar[str] = ""
+    """`Source.kind` of the sources that it takes."""
+
+    source_arguments: ClassVar[tuple[str, ...]] = ()
+    everything: ClassVar[str] = ""
+    """What *where* is by default; empty where it must be given."""
+
     template_fields: Sequence[str] = (
-        "inventory",
-        "where",
-        "columns",
+        *TEMPLATED,
         "job_url",
-        "as_of",
-        "min_objects",
-        "max_objects",
+        "bindings",
+        "job_aws_conn_id",
         *S3BatchOperator.template_fields,
     )
-    template_fields_renderers = {"where": "sql", "columns": "json"}  # noqa: RUF012 - as Airflow declares it
+    template_fields_renderers = {"where": "sql", "sql": "sql", "columns": "json"}  # noqa: RUF012 - as Airflow declares it
 
     def __init__(
         self,
         *,
-        inventory: str | XComArg,
-        where: str,
         job_url: str,
+        where: str | None = None,
+        own: Mapping[str, Any],
         engine: str = "worker",
         columns: Mapping[str, str] | None = None,
+        params: Any = None,
+        sql: str | None = None,
+        tables: Mapping[str, str] | None = None,
         include_delete_markers: bool = False,
-        as_of: datetime | str | None = None,
-        max_age: timedelta | None = None,
+        keep_versions: int | str | None = None,
+        sample: int | str | None = None,
+        since: str | None = None,
+        compare: Sequence[str] | None = None,
+        exclude: str | Sequence[str] = (),
         min_objects: int | str | None = None,
         max_objects: int | str | None = None,
+        max_bytes: int | str | None = None,
+        allowed_buckets: str | Sequence[str] = (),
+        allowed_prefixes: str | Sequence[str] = (),
+        max_change: float | None = None,
         objects_per_shard: int | None = None,
         max_shards: int = 200,
         resume: bool = True,
-        memory_limit: str = "1GB",
+        job_aws_conn_id: str | None = None,
+        memory_limit: str | None = None,
         staging_dir: str | None = None,
+        staging_limit: int | str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.inventory = inventory
-        self.where = where
+        super().__init__(params=params, **kwargs)
+        for name in self.source_arguments:
+            setattr(self, name, own[name])
         self.job_url = job_url
-        self.engine = engine
-        self.columns = {} if columns is None else columns
+        self.where = self.everything or None if where is None and sql is None else where
+        self.columns = columns
+        self.sql = sql
+        self.tables = tables
         self.include_delete_markers = include_delete_markers
-        self.as_of = as_of
-        self.max_age = max_age
+        self.keep_versions = keep_versions
+        self.sample = sample
+        self.since = since
+        self.compare = compare
+        self.exclude = exclude
         self.min_objects = min_objects
         self.max_objects = max_objects
+        self.max_bytes = max_bytes
+        self.allowed_buckets = allowed_buckets
+        self.allowed_prefixes = allowed_prefixes
+        self.max_change = max_change
         self.objects_per_shard = objects_per_shard
         self.max_shards = max_shards
+        self.engine = engine
+        self.bindings = {name: value for name, value in dict(params or {}).items() if is_template(value)}
         self.resume = resume
+        self.job_aws_conn_id = job_aws_conn_id
         self.memory_limit = memory_limit
         self.staging_dir = staging_dir
-        problems = selection_problems(
-            inventory=inventory,
-            where=where,
-            job_url=job_url,
-            columns=columns,
-            include_delete_markers=include_delete_markers,
-            as_of=as_of,
-            max_age=max_age,
-            min_objects=min_objects,
-            max_objects=max_objects,
-            objects_per_shard=objects_per_shard,
-            max_shards=max_shards,
+        self.staging_limit = staging_limit
+        raise_for(
+            type(self).__name__,
+            [*engine_problems(engine), *self.argument_problems({**own, **self._selecting(), "job_url": job_url})],
         )
-        raise_for(type(self).__name__, [*engine_problems(engine), *problems])
+
+    @classmethod
+    def source_of(cls, arguments: Mapping[str, Any]) -> Source:
+        """
+        Return the source that the rendered *arguments*, named in `source_arguments`, describe.
+
+        Raises:
+            ArgumentError: a value can't be understood.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def arguments_of(cls, source: Any) -> dict[str, Any]:
+        """Return the arguments, named in `source_arguments`, that describe *source*; the inverse of `source_of`."""
+        return {name: getattr(source, name) for name in cls.source_arguments}
+
+    @classmethod
+    def stand_ins(cls) -> Mapping[str, Any]:
+        """Return valid values for arguments of the source that are still templates; ``None`` for those not named."""
+        return {}
+
+    @classmethod
+    def argument_problems(cls, arguments: Mapping[str, Any]) -> list[str]:
+        """Return all that is wrong with the literal ones among *arguments*; templates wait for the run."""
+        own = {name: arguments[name] for name in cls.source_arguments}
+        selecting = {name: arguments[name] for name in SELECTING if name in arguments}
+        if selecting.get("where") is None and selecting.get("sql") is None:
+            selecting["where"] = cls.everything or None
+        return selection_problems(cls.source_of, cls.stand_ins(), own, selecting, arguments["job_url"])
 
     def run(self, context: Context) -> list[dict[str, Any]]:
         """Publish the manifest, or find the one that an earlier attempt published."""
-        from airflow_s3batch.manifests.planning.publish import publish_manifest
-
-        ti = context["ti"]
-        storage = self.store.storage()
-        manifest = publish_manifest(
-            storage,
-            S3Url.parse(self.job_url, what="job_url"),
-            job_id(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index),
-            self._selection(),
-            resume=self.resume,
-            now=datetime.now(UTC),
-            about=about(context),
-            staging_dir=Path(self.staging_dir) if self.staging_dir else None,
-            memory_limit=self.memory_limit,
-            log=self.log.info,
-        )
-        ti.xcom_push(key=MANIFEST_KEY, value=_totals(manifest, str(self.inventory)))
+        storage = self.store.with_connection(self.job_aws_conn_id).storage()
+        manifest = self.published(context, storage)
+        source = self.source()
+        context["ti"].xcom_push(key=MANIFEST_KEY, value=_totals(manifest, source))
+        tell_outlets(context, self.outlets, manifest_facts(manifest))
+        self.note_lineage(lambda: manifest_lineage(manifest, source.name(), str(self.sql or self.where or "")))
         if self.engine == "managed":
             return _buckets(manifest, storage)
         return [ShardRef(str(manifest.job_url), shard.index, shard.rows).to_xcom() for shard in manifest.shards]
 
-    def _selection(self) -> Selection:
-        selection = Selection(
-            inventory=str(self.inventory),
-            where=str(self.where),
-            columns={str(name): str(sql) for name, sql in self.columns.items()},
-            include_delete_markers=self.include_delete_markers,
-            as_of=as_moment("as_of", self.as_of),
-            max_age=self.max_age,
-            min_objects=as_int("min_objects", self.min_objects),
-            max_objects=as_int("max_objects", self.max_objects),
-            objects_per_shard=self.objects_per_shard,
-            max_shards=min(self.max_shards, _most_mapped()),
+    def published(self, context: Context, storage: Storage) -> Manifest:
+        """Return the manifest, published by this attempt or by an earlier one."""
+        from airflow_s3batch.manifests.planning.publish import publish_manifest
+        from airflow_s3batch.manifests.planning.staged import STAGING_LIMIT
+        from airflow_s3batch.manifests.sql.duck import MEMORY_LIMIT
+
+        return publish_manifest(
+            storage,
+            S3Url.parse(self.job_url, what="job_url"),
+            self.job_id(context),
+            self.selection(context),
+            access=self.store.access,
+            resume=self.resume,
+            now=datetime.now(UTC),
+            about=about(context),
+            staging_dir=Path(self.staging_dir) if self.staging_dir else None,
+            staging_limit=as_bytes("staging_limit", self.staging_limit) or STAGING_LIMIT,
+            memory_limit=self.memory_limit or MEMORY_LIMIT,
+            log=self.log.info,
         )
+
+    def job_id(self, context: Context) -> str:
+        """Return the name of the job of this task in this Dag run."""
+        ti = context["ti"]
+        return job_id(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+    def source(self) -> Source:
+        """
+        Return the source that the rendered arguments describe.
+
+        Raises:
+            ArgumentError: a value can't be understood.
+        """
+        return self.source_of({name: getattr(self, name) for name in self.source_arguments})
+
+    def selection(self, context: Context) -> Selection:
+        """
+        Return what the rendered arguments ask for.
+
+        Raises:
+            ArgumentError: lists all that is wrong with them.
+        """
+        selection = selection_of(self.source(), self._selecting(), self._values(context), most_shards=_most_mapped())
         raise_for(type(self).__name__, selection.problems())
         return selection
+
+    def _selecting(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SELECTING}
+
+    def _values(self, context: Context) -> dict[str, Any]:
+        """Return the values of the parameters that the SQL names: rendered ones, unless the run was given others."""
+        written = " ".join(map(str, [self.where or "", self.sql or "", *(self.columns or {}).values()]))
+        given = dict(context.get("params") or {})
+        raw = dict(self.params)
+        rendered = {name: value for name, value in self.bindings.items() if given.get(name, raw[name]) == raw[name]}
+        values = {**given, **rendered}
+        return {name: values[name] for name in set(_PARAMETER.findall(written)) if name in values}
 
 
 def engine_problems(engine: Any) -> list[str]:
     """Return what is wrong with the name of an engine."""
     return [] if engine in ENGINES else [f"engine={engine!r} is unknown; use 'worker' or 'managed'"]
-
-
-def selection_problems(
-    *,
-    inventory: Any,
-    where: Any,
-    job_url: Any,
-    columns: Any = None,
-    as_of: Any = None,
-    min_objects: Any = None,
-    max_objects: Any = None,
-    **plain: Any,
-) -> list[str]:
-    """Return all that is wrong with the literal ones among the arguments of a selection; templates wait for the run."""
-    found = _type_problems(inventory=inventory, where=where, job_url=job_url, columns=columns, **plain)
-    if found:
-        return found
-    if not is_template(job_url):
-        try:
-            S3Url.parse(job_url, what="job_url")
-        except ArgumentError as error:
-            found.append(clauses(error))
-    rendered: dict[str, Any] = {}
-    for name, value, convert in (
-        ("as_of", as_of, as_moment),
-        ("min_objects", min_objects, as_int),
-        ("max_objects", max_objects, as_int),
-    ):
-        try:
-            rendered[name] = convert(name, literal_or(value, None))
-        except ArgumentError as error:
-            found.append(clauses(error))
-    selection = Selection(
-        inventory=literal_or(inventory, "s3://bucket/prefix"),
-        where=literal_or(where, "TRUE"),
-        columns=literal_or(columns, None) or {},
-        **rendered,
-        **plain,
-    )
-    return [*selection.problems(), *found]
-
-
-def _type_problems(*, columns: Any, max_age: Any = None, **values: Any) -> list[str]:
-    found = [
-        f"{name}={values[name]!r} is not a text"
-        for name in ("inventory", "where", "job_url")
-        if not is_template(values[name]) and not isinstance(values[name], str)
-    ]
-    if columns is not None and not is_template(columns):
-        pairs = columns.items() if isinstance(columns, Mapping) else [(0, 0)]
-        if not all(isinstance(item, str) for pair in pairs for item in pair):
-            found.append(f"columns={columns!r} is not a dict of names and SQL texts")
-    if max_age is not None and not isinstance(max_age, timedelta):
-        found.append(f"max_age={max_age!r} is not a timedelta")
-    for name in ("objects_per_shard", "max_shards"):
-        value = values.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            found.append(f"{name}={value!r} is not a whole number")
-    return found
 
 
 def _most_mapped() -> int:
@@ -244,11 +290,11 @@ def _buckets(manifest: Manifest, storage: Storage) -> list[dict[str, Any]]:
     return refs
 
 
-def _totals(manifest: Manifest, source: str) -> dict[str, Any]:
+def _totals(manifest: Manifest, source: Source) -> dict[str, Any]:
     return {
         "job": str(manifest.job_url),
         "rows": manifest.rows,
         "bytes": manifest.bytes,
         "shards": len(manifest.shards),
-        "source": source,
+        "source": source.name(),
     }

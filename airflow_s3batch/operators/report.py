@@ -16,8 +16,10 @@ from airflow_s3batch.hooks.arguments import raise_for
 from airflow_s3batch.hooks.policies import policy_problems
 from airflow_s3batch.hooks.task_ids import check_task_ids
 from airflow_s3batch.operators.base import S3BatchOperator, about
+from airflow_s3batch.operators.lineage import report_lineage
 from airflow_s3batch.operators.manifest import MANIFEST_KEY
 from airflow_s3batch.operators.notices import send_notices, send_unmarked
+from airflow_s3batch.operators.outlets import report_facts, tell_outlets
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,6 +76,7 @@ class BatchReportOperator(S3BatchOperator):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Write the report and tell of it."""
+        from airflow_s3batch.manifests.planning.series import note_report
         from airflow_s3batch.reports.build import build_report
 
         try:
@@ -93,8 +96,11 @@ class BatchReportOperator(S3BatchOperator):
             now=datetime.now(UTC),
             links=_links(context["ti"]),
         )
+        note_report(storage, job_url)
         self.log.info("%s", summary.sentence())
         self.log.info("Report: %s", summary.report_url)
+        tell_outlets(context, self.outlets, report_facts(summary))
+        self.note_lineage(lambda: report_lineage(summary))
         failures = send_notices(self.notifications, summary, context, storage=storage, report=JobLayout(job_url).report)
         _decide(summary, failures)
         return _result(summary)

@@ -75,8 +75,7 @@ def _facts(summary: JobSummary) -> dict[str, str]:
     facts = {
         "Operation": summary.operation.get("operation") or f"{summary.task_id} was never started",
         "Parameters": json.dumps(parameters, ensure_ascii=False) if parameters else "",
-        "Inventory": summary.source.get("manifest") or summary.selection.get("inventory"),
-        "Inventory of": _moment(summary.source.get("created")),
+        **_origin(summary),
         "Dag": summary.about.get("dag_id"),
         "Run": summary.about.get("run_id"),
         "Task": summary.task_id,
@@ -85,6 +84,16 @@ def _facts(summary: JobSummary) -> dict[str, str]:
         "Last outcome": _moment(summary.ended),
     }
     return {label: str(value) for label, value in facts.items() if value}
+
+
+def _origin(summary: JobSummary) -> dict[str, Any]:
+    """Return where the objects come from, by label."""
+    kind = summary.selection.get("kind", "inventory")
+    asked, created = summary.selection.get(kind), _moment(summary.source.get("created"))
+    named = ", ".join(map(str, asked)) if isinstance(asked, list) else asked
+    if kind == "inventory":
+        return {"Inventory": summary.source.get("manifest") or named, "Inventory of": created}
+    return {"Objects from": named, "As of": created}
 
 
 def _files(summary: JobSummary) -> dict[str, str]:

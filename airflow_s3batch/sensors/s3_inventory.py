@@ -14,7 +14,7 @@ from airflow_s3batch.hooks.arguments import as_moment, clauses, is_template, lit
 from airflow_s3batch.hooks.errors import airflow_error, airflow_errors
 from airflow_s3batch.sensors.base import S3BatchSensor
 from airflow_s3batch.triggers.delivery_look import delivery_url
-from airflow_s3batch.triggers.s3_inventory import S3InventoryTrigger
+from airflow_s3batch.triggers.s3_inventory_sensor import S3InventorySensorTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,7 +74,7 @@ class S3InventorySensor(S3BatchSensor):
         with airflow_errors():
             as_of = as_moment("as_of", self.as_of)
         self.defer(
-            trigger=S3InventoryTrigger(
+            trigger=S3InventorySensorTrigger(
                 inventory=self.inventory,
                 as_of=as_of.isoformat() if as_of else None,
                 max_age_s=self.max_age.total_seconds() if self.max_age else None,

@@ -21,6 +21,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_s3batch.testing.athena import AthenaEmulator
     from airflow_s3batch.testing.emulator import S3BatchEmulator
     from airflow_s3batch.testing.fault_proxy import FaultProxy
     from airflow_s3batch.testing.fault_requests import (
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "AthenaEmulator",
     "ConnectionFault",
     "CutAnswer",
     "CutHandshake",
@@ -107,6 +109,7 @@ _HOMES = {
     "FaultProxy": "fault_proxy",
     "Injection": "fault_rules",
     "MemoryStorage": "storage",
+    "AthenaEmulator": "athena",
     "S3BatchEmulator": "emulator",
     "write_inventory": "inventories",
     **dict.fromkeys(("Server", "ServerMissingError", "ministack", "rclone", "seaweedfs"), "servers"),

@@ -44,6 +44,13 @@ class MemoryStorage:
         self._announce("read", url)
         return self._get(url)
 
+    def read_part(self, url: S3Url, first: int, size: int) -> bytes:  # noqa: D102
+        self._announce("read", url)
+        body = self._get(url)
+        if body is None:
+            raise AccessError(f"can't read {url}: there is no such object")
+        return body[first : first + size]
+
     def write(self, url: S3Url, body: bytes, content_type: str = "application/octet-stream") -> str:  # noqa: ARG002, D102
         self._announce("write", url)
         return self._put(url, body)

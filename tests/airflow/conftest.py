@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if "S3BATCH_TEST_HOME" not in os.environ:
+if os.environ.get("S3BATCH_TEST_PROCESS") != os.environ.get("PYTEST_XDIST_WORKER", "alone"):  # a home for each process
     home = tempfile.mkdtemp(prefix="s3batch-airflow-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ.update(
-        S3BATCH_TEST_HOME=home,
+        S3BATCH_TEST_PROCESS=os.environ.get("PYTEST_XDIST_WORKER", "alone"),
         AIRFLOW_HOME=home,
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__CORE__UNIT_TEST_MODE="True",

@@ -75,6 +75,17 @@ class Run:
             row = session.execute(statement).scalars().first()
             return None if row is None else XComModel.deserialize_value(row)
 
+    def events(self, asset: str) -> list[dict[str, Any]]:
+        """Return what this run's tasks told of *asset*."""
+        from airflow.models.asset import AssetEvent, AssetModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        of_run = AssetEvent.source_run_id == self.dag_run.run_id, AssetEvent.source_dag_id == self.dag.dag_id
+        with create_session() as session:
+            found = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            return list(session.scalars(found.where(*of_run, AssetModel.name == asset)))
+
     def clear(self, *task_ids: str, only_failed: bool = False) -> None:
         """Clear tasks as the UI does, and run what is to be run again."""
         from airflow.models.dagrun import DagRun

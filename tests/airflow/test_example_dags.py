@@ -34,6 +34,28 @@ def test_compliance_tagging_tags_each_object_with_its_team(dags: DagFolder, lake
     assert report.set_index("key").loc["web/gone.csv", "error_code"] == "NoSuchKey"
 
 
+@pytest.mark.parametrize("lake", ["ministack"], indirect=True)
+def test_tag_on_delivery_works_on_the_newest_delivery_when_run_by_hand(dags: DagFolder, lake: Lake) -> None:
+    """What is in its outlets tells of the job."""
+    rows = lake.put([*KEYS, "web/old.csv"])
+    lake.deliver([rows["web/old.csv"]], age=timedelta(days=1))
+    newest = lake.deliver([rows[key] for key in KEYS])
+    source = (DAGS / "tag_on_delivery.py").read_text()
+    watching = source.replace("s3://inventories/prod-lake/daily", lake.inventory)
+    assert watching != source
+    run = dags.run(watching)
+    assert run.is_green, run.states
+    assert {key: lake.tags(key) for key in rows} == {
+        **{key: {"compliance": "unencrypted"} for key in KEYS},
+        "web/old.csv": {},
+    }
+    job = lake.json(run.xcom("tag.manifest", key="manifest")["job"] + "/job.json")
+    assert job["source"]["manifest"] == newest
+    (told,) = run.events("unencrypted_objects_tagged")
+    assert (told["state"], told["rows"], told["succeeded"], told["failed"]) == ("success", 3, 3, 0)
+    assert told["report_url"] == run.xcom("tag.report")["report_url"]
+
+
 @pytest.mark.parametrize("lake", ["seaweedfs"], indirect=True)
 def test_weekly_encryption_encrypts_in_place(dags: DagFolder, lake: Lake) -> None:
     """Bodies stay; an object that was overwritten since the inventory is reported and left alone."""

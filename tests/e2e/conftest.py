@@ -68,7 +68,9 @@ def aws(server: Server) -> Iterator[S3BatchEmulator]:
 
 
 @pytest.fixture(scope="session")
-def stack(user: Server, aws: S3BatchEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+def stack(
+    server: Server, user: Server, aws: S3BatchEmulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowStack]:
     """A running Airflow; it leaves no process behind."""
     home = tmp_path_factory.mktemp("airflow")
     dags = home / "dags"
@@ -76,6 +78,7 @@ def stack(user: Server, aws: S3BatchEmulator, tmp_path_factory: pytest.TempPathF
     settings = {
         **SETTINGS,
         "AIRFLOW_CONN_AWS_DEFAULT": user.airflow_connection_uri(),
+        "AIRFLOW_CONN_AWS_ROOT": server.airflow_connection_uri(),
         "AIRFLOW_CONN_AWS_BATCH": aws.airflow_connection_uri(),
     }
     stack = AirflowStack(home, dags=dags, settings=settings)

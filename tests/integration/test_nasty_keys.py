@@ -16,6 +16,7 @@ from airflow_s3batch.engine import run_shard
 from airflow_s3batch.engine.storage import S3Storage
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
+from airflow_s3batch.manifests.sources.inventory import Inventory
 from airflow_s3batch.operations import Column, CopyObject, DeleteObject, Operation, PutObjectTagging, RewriteObject
 from airflow_s3batch.reports import JobSummary, build_report
 from airflow_s3batch.testing import Server, write_inventory
@@ -93,7 +94,7 @@ class Chain:
             created=NOW,
             file_format=file_format,
         )
-        selection = Selection(url, "TRUE", {"digest": "md5(key)"}, objects_per_shard=20)
+        selection = Selection(Inventory.of(url), "TRUE", {"digest": "md5(key)"}, objects_per_shard=20)
         manifest = publish_manifest(self.storage, S3Url(self.ops, self.name), "nasty", selection, now=NOW)
         assert manifest.rows == len(self.objects)
         for shard in manifest.shards:

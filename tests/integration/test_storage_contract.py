@@ -42,6 +42,18 @@ def test_a_file_that_is_not_there_reads_as_none(place: tuple[Storage, S3Url]) ->
     assert storage.read(folder / "a") is None
 
 
+@pytest.mark.parametrize(
+    ("first", "size", "part"), [(0, 3, b"012"), (7, 3, b"789"), (8, 100, b"89"), (0, 10, b"0123456789")]
+)
+def test_a_part_of_a_file_is_read(place: tuple[Storage, S3Url], first: int, size: int, part: bytes) -> None:
+    """At most as many bytes as there are; a missing file is an error that names it."""
+    storage, folder = place
+    storage.write(folder / "a +%", b"0123456789")
+    assert storage.read_part(folder / "a +%", first, size) == part
+    with pytest.raises(AccessError, match="there is no such object"):
+        storage.read_part(folder / "b", first, size)
+
+
 def test_e_tag_of_a_write_is_the_md5_without_quotes_and_the_listing_has_it(place: tuple[Storage, S3Url]) -> None:
     storage, folder = place
     e_tag = storage.write(folder / "a", b"body")

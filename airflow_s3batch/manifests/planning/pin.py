@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -14,18 +14,21 @@ import pyarrow as pa
 from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import JobLayout
-from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.sources.delivery import configuration_of
+from airflow_s3batch.core.objects import NO_COLUMNS
 from airflow_s3batch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.manifests.planning.selection import Selection
-    from airflow_s3batch.manifests.sources.delivery import Delivery
 
 FORMAT = "airflow-s3batch-job/1"
+_NO_ESSENCE = frozenset(
+    {"kind", "guards", "objects_per_shard", "max_shards", "max_age_s", "min_objects", "max_objects"}
+)
+"""What `Selection.to_json` has, in this release and earlier ones, beside what decides which rows there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +39,40 @@ class Job:
     Attributes:
         layout: where the job lies.
         selection: `Selection.to_json` of the attempt that started the job.
-        source: `source_json` of the delivery that it pinned.
+        source: what its source pinned.
         fingerprint: of both.
+        comparison: what `since` and `exclude` of the selection came to when the job was started.
+        about: who asked.
+        created: ISO time at which the job was started, UTC.
     """
 
     layout: JobLayout
     selection: Mapping[str, Any]
     source: Mapping[str, Any]
     fingerprint: str
+    comparison: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    created: str = ""
 
     def changes(self, selection: Selection) -> list[str]:
         """
         Return the names of the arguments in which *selection* asks for other rows than the job was started for.
 
-        Another delivery of the same inventory configuration is no change: a cleared sensor finds a newer one, and the
-        job stays with the one that it pinned.
+        A source may see no change where two texts differ, such as two deliveries of the same inventory.
         """
+        now, kind = selection.essence(), str(self.selection.get("kind", "inventory"))
+        if kind != selection.source.kind:
+            return ["kind"]
+        of_source = selection.source.essence()
         return [
-            name for name, value in selection.essence().items() if not _is_same(name, self.selection.get(name), value)
+            name
+            for name in dict.fromkeys([*now, *(name for name in self.selection if name not in _NO_ESSENCE)])
+            if not (
+                selection.source.is_same(self.selection, name)
+                if name in of_source
+                else self.selection.get(name) == now.get(name)
+            )
         ]
-
-    def kept_delivery(self, selection: Selection) -> str | None:
-        """Return the sentence for the log if *selection* names another delivery than the one that this job pinned."""
-        pinned = str(self.source.get("manifest"))
-        asked = str(S3Url.parse(selection.inventory)).rstrip("/")
-        if configuration_of(asked) == asked or asked in (pinned, pinned.removesuffix("/manifest.json")):
-            return None
-        return (
-            f"this job stays with the delivery that it was started with, {pinned}, though {asked} is asked for; "
-            "set resume=False to start a new job with that one"
-        )
 
     def check_unchanged(self, selection: Selection) -> None:
         """
@@ -77,9 +84,9 @@ class Job:
         changed = self.changes(selection)
         if not changed:
             return
-        now = selection.essence()
+        now = selection.to_json()
         details = "; ".join(
-            f"{name} was {_short(self.selection.get(name))}, is {_short(now[name])}" for name in changed
+            f"{name} was {_short(self.selection.get(name))}, is {_short(now.get(name))}" for name in changed
         )
         raise JobChangedError(
             f"{self.layout.job}: this job was started with another selection: {details}. "
@@ -114,7 +121,15 @@ def read_job(storage: Storage, layout: JobLayout) -> Job | None:
         data = json.loads(text)
         if data["format"] != FORMAT:
             raise JobDamagedError(f"{layout.job}: format is {data['format']!r}; this version reads {FORMAT!r}")
-        return Job(layout, dict(data["selection"]), dict(data["source"]), str(data["fingerprint"]))
+        return Job(
+            layout,
+            dict(data["selection"]),
+            dict(data["source"]),
+            str(data["fingerprint"]),
+            dict(data.get("comparison", {})),
+            dict(data.get("about", {})),
+            str(data.get("created", "")),
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{layout.job}: not the job.json of a job ({error!r})") from None
 
@@ -123,23 +138,24 @@ def write_job(
     storage: Storage,
     layout: JobLayout,
     selection: Selection,
-    delivery: Delivery,
+    pinned: Mapping[str, Any],
     *,
+    comparison: Mapping[str, Any] = NO_COLUMNS,
     about: Mapping[str, Any],
     now: dt.datetime,
 ) -> Job:
     """
-    Pin *delivery* for the job, and return what is stored then.
+    Pin what a source found, and return what is stored then.
 
     That is what another attempt stored if it wrote at the same moment and later.
     """
-    source = source_json(delivery)
     document = {
         "format": FORMAT,
         "job_id": layout.url.key.rpartition("/")[2],
         "selection": selection.to_json(),
-        "fingerprint": fingerprint({"selection": selection.essence(), "source": source}),
-        "source": source,
+        "fingerprint": fingerprint({"selection": selection.essence(), "source": pinned}),
+        "source": pinned,
+        "comparison": dict(comparison),
         "about": dict(about),
         "versions": {
             "airflow_s3batch": __version__,
@@ -156,26 +172,6 @@ def write_job(
             f"{layout.job}: written, but it can't be read back; is the bucket's lifecycle deleting it?"
         )
     return job
-
-
-def source_json(delivery: Delivery) -> dict[str, Any]:
-    """Return what pins *delivery*: its ``manifest.json`` and that file's MD5, which covers all data files."""
-    return {
-        "manifest": str(delivery.url),
-        "md5": delivery.md5,
-        "created": delivery.created.isoformat(),
-        "source_bucket": delivery.source_bucket,
-        "format": delivery.file_format,
-        "columns": list(delivery.columns),
-        "files": len(delivery.files),
-        "bytes": delivery.bytes,
-    }
-
-
-def _is_same(name: str, then: Any, now: Any) -> bool:
-    if name == "inventory" and isinstance(then, str):
-        return configuration_of(then) == configuration_of(now)
-    return bool(then == now)
 
 
 def _short(value: Any) -> str:

@@ -10,11 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from airflow_s3batch.manifests.planning.spread import dealt, turn_rows_for
+from airflow_s3batch.manifests.planning.stage_files import StagedFile, schema_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-ROWS_PER_SHARD = 50_000
+ROWS_PER_SHARD = 150_000
+LEAST_ROWS_PER_SHARD = 50_000
+SLOTS = 16
+"""How many tasks of one Dag Airflow runs at a time by default (``[core] max_active_tasks_per_dag``)."""
+
 RANGES_PER_SHARD = 10
 _DISTINCT_COLUMNS = frozenset({"key", "version_id", "size", "e_tag"})
 
@@ -23,16 +30,26 @@ def shard_sizes(rows: int, objects_per_shard: int | None, max_shards: int) -> li
     """
     Return the rows of each shard; they differ by at most one, and add up to *rows*.
 
-    Without *objects_per_shard* shards have about 50,000 rows: an Airflow task costs a second or more of process start,
-    parsing and scheduling, which 50,000 requests (half a minute to some minutes) make small. There are never more than
-    *max_shards*; shards grow instead, because Airflow's scheduler slows down from a few hundred mapped instances on.
+    Without *objects_per_shard* shards have up to 150,000 rows, the work of a minute for tagging (128 requests in
+    flight, which take 50 ms each, are 2,560 a second) and of several for copies: long against what a task costs Airflow
+    (a second or two of process start and parsing, and a scheduler that starts about one a second). So many that all
+    slots that a Dag has by default are busy, also at the end: at least 50,000 rows each up to `SLOTS` shards, and a
+    multiple of `SLOTS` from there on. There are never more than *max_shards*; shards grow instead, because scheduling
+    slows down from a few hundred mapped instances on, and Airflow maps no more than ``[core] max_map_length`` (1,024).
     """
     if not rows:
         return []
-    wanted = -(-rows // (objects_per_shard or ROWS_PER_SHARD))
+    wanted = -(-rows // objects_per_shard) if objects_per_shard else _shards_for(rows)
     number = min(wanted, max_shards)
     base, extra = divmod(rows, number)
     return [base + 1] * extra + [base] * (number - extra)
+
+
+def _shards_for(rows: int) -> int:
+    fewest = -(-rows // ROWS_PER_SHARD)
+    if fewest > SLOTS:
+        return -(-fewest // SLOTS) * SLOTS
+    return min(SLOTS, -(-rows // LEAST_ROWS_PER_SHARD))
 
 
 def range_rows_for(sizes: Sequence[int]) -> int:
@@ -57,24 +74,26 @@ class WrittenShard:
     sha256: str
 
 
-def write_shards(staged: Sequence[Path], sizes: Sequence[int], range_rows: int, folder: Path) -> Iterator[WrittenShard]:
+def write_shards(
+    files: Sequence[StagedFile], sizes: Sequence[int], range_rows: int, folder: Path
+) -> Iterator[WrittenShard]:
     """
-    Yield a Parquet file per entry of *sizes*, rows in the order of the *staged* files; each is deleted after use.
+    Yield a Parquet file per entry of *sizes*, rows of *files* in the order of `dealt`; each is deleted after use.
 
-    A row group is a row range, so that a range can be read by itself. The files depend on the rows alone, not on how
+    A row group is a row range, so that a range can be read by itself. The shards depend on the rows alone, not on how
     the staged files are laid out: the same rows give the same bytes.
     """
     if not sizes:
         return
-    tables = _Rows(staged)
+    rows_left = _Rows(files, range_rows)
     for index, rows in enumerate(sizes):
         path = folder / f"shard-{index:05d}.parquet"
         size = 0
         with pq.ParquetWriter(
-            path, tables.schema, compression="zstd", use_dictionary=_dictionary_columns(tables.schema)
+            path, rows_left.schema, compression="zstd", use_dictionary=_dictionary_columns(rows_left.schema)
         ) as writer:
             for first in range(0, rows, range_rows):
-                table = tables.take(min(range_rows, rows - first))
+                table = rows_left.take(min(range_rows, rows - first))
                 size += pc.sum(table["size"]).as_py() or 0
                 writer.write_table(table, row_group_size=range_rows)
         with path.open("rb") as stream:
@@ -84,25 +103,25 @@ def write_shards(staged: Sequence[Path], sizes: Sequence[int], range_rows: int, 
 
 
 class _Rows:
-    """The rows of several Parquet files, one after the other, taken in pieces of any size."""
+    """The rows of staged files as they are dealt, taken in pieces of any size."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.schema: pa.Schema = pq.read_schema(paths[0]).remove_metadata()
-        self._batches = self._read(paths)
+    def __init__(self, files: Sequence[StagedFile], range_rows: int) -> None:
+        self.schema = schema_of(files[0])
+        self._pieces = dealt(files, turn_rows_for(range_rows))
         self._rest: list[pa.RecordBatch] = []
-
-    def _read(self, paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
-        for path in paths:
-            with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(batch_size=10_000)
 
     def take(self, rows: int) -> pa.Table:
         """Return the next *rows* rows as a table of one chunk."""
-        while sum(batch.num_rows for batch in self._rest) < rows:
-            self._rest.append(next(self._batches))
-        table = pa.Table.from_batches(self._rest).cast(self.schema)
-        self._rest = table.slice(rows).to_batches()
-        return table.slice(0, rows).combine_chunks()
+        pieces, self._rest = self._rest, []
+        missing = rows - sum(piece.num_rows for piece in pieces)
+        while missing > 0:
+            pieces.append(next(self._pieces))
+            missing -= pieces[-1].num_rows
+        if missing < 0:
+            last = pieces.pop()
+            pieces.append(last.slice(0, last.num_rows + missing))
+            self._rest = [last.slice(last.num_rows + missing)]
+        return pa.Table.from_batches(pieces, self.schema).combine_chunks()
 
 
 def _dictionary_columns(schema: pa.Schema) -> list[str]:

@@ -6,12 +6,12 @@ import datetime as dt
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import InventoryError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.columns import SUPPLIED, InventoryColumn, parse_schema
+from airflow_s3batch.manifests.columns import parse_schema
+from airflow_s3batch.manifests.sources.dataset import DataFile, Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,58 +19,10 @@ if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
 
 FORMATS = ("CSV", "ORC", "Parquet")
-_FOLDER = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z")
-_IN_CONFIGURATION = re.compile(rf"/{_FOLDER.pattern}(/manifest\.json)?$")
-_CHECKSUM = "manifest.checksum"
-
-
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """One file of rows: *key* in the destination bucket, *size* in bytes, *md5* in hex."""
-
-    key: str
-    size: int
-    md5: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """
-    One complete delivery of an inventory.
-
-    Attributes:
-        url: of its ``manifest.json``.
-        md5: of ``manifest.json``, hex.
-        created: UTC.
-        bucket: name of the bucket that the data files lie in.
-        file_format: ``CSV``, ``ORC`` or ``Parquet``.
-        schema: its columns, in file order.
-        files: in the order of ``manifest.json``.
-    """
-
-    url: S3Url
-    md5: str
-    created: dt.datetime
-    source_bucket: str
-    bucket: str
-    file_format: str
-    schema: tuple[InventoryColumn, ...]
-    files: tuple[DataFile, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, snake case, in file order."""
-        return tuple(column.name for column in self.schema)
-
-    @property
-    def is_versioned(self) -> bool:
-        """Whether the inventory lists all versions, not only current ones."""
-        return not SUPPLIED.keys().isdisjoint(self.columns)
-
-    @property
-    def bytes(self) -> int:
-        """Size of all data files."""
-        return sum(file.size for file in self.files)
+DELIVERY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z")
+"""The folder of one delivery; such names sort by time."""
+_IN_CONFIGURATION = re.compile(rf"/{DELIVERY_NAME.pattern}(/manifest\.json)?$")
+CHECKSUM = "manifest.checksum"
 
 
 def find_delivery(
@@ -80,7 +32,7 @@ def find_delivery(
     as_of: dt.datetime | None = None,
     max_age: dt.timedelta | None = None,
     now: dt.datetime,
-) -> Delivery:
+) -> Dataset:
     """
     Return the delivery that *inventory* names: that of a ``manifest.json``, or a prefix's newest complete one.
 
@@ -107,7 +59,7 @@ def newest_delivery(
     as_of: dt.datetime | None = None,
     max_age: dt.timedelta | None = None,
     now: dt.datetime,
-) -> Delivery | None:
+) -> Dataset | None:
     """Return what `find_delivery` returns, ``None`` where there is none yet. Damaged ones are errors here too."""
     found = _look(storage, inventory, as_of, max_age, now)
     return None if isinstance(found, str) else found
@@ -120,17 +72,18 @@ def configuration_of(inventory: str) -> str:
 
 def _look(
     storage: Storage, inventory: S3Url, as_of: dt.datetime | None, max_age: dt.timedelta | None, now: dt.datetime
-) -> Delivery | str:
+) -> Dataset | str:
     """Return the delivery, or the sentence that says why there is none yet."""
     direct = _manifest_url(inventory)
-    found = _newest_complete(storage, inventory, as_of) if direct is None else _read_delivery(storage, direct)
+    found = _newest_complete(storage, inventory, as_of) if direct is None else read_delivery(storage, direct)
     if isinstance(found, str):
         return found
-    if direct is not None and as_of is not None and found.created > as_of:
-        return f"{found.url}: created {_minute(found.created)}, after as_of={_minute(as_of)}"
-    if max_age is not None and now - found.created > max_age:
+    created = found.created or now
+    if direct is not None and as_of is not None and created > as_of:
+        return f"{found.url}: created {_minute(created)}, after as_of={_minute(as_of)}"
+    if max_age is not None and now - created > max_age:
         return (
-            f"{found.url}: the newest complete delivery is of {_minute(found.created)}, older than max_age={max_age}; "
+            f"{found.url}: the newest complete delivery is of {_minute(created)}, older than max_age={max_age}; "
             "look whether the inventory configuration is still enabled, or raise max_age to use it all the same"
         )
     return found
@@ -141,12 +94,12 @@ def _manifest_url(inventory: S3Url) -> S3Url | None:
     name = inventory.key.rstrip("/").rpartition("/")[2]
     if name == "manifest.json":
         return inventory
-    return inventory / "manifest.json" if _FOLDER.fullmatch(name) else None
+    return inventory / "manifest.json" if DELIVERY_NAME.fullmatch(name) else None
 
 
-def _newest_complete(storage: Storage, prefix: S3Url, as_of: dt.datetime | None) -> Delivery | str:
+def _newest_complete(storage: Storage, prefix: S3Url, as_of: dt.datetime | None) -> Dataset | str:
     folders = sorted(storage.folders(prefix), reverse=True)
-    deliveries = [name for name in folders if _FOLDER.fullmatch(name)]
+    deliveries = [name for name in folders if DELIVERY_NAME.fullmatch(name)]
     if not deliveries:
         return _nothing_at(storage, prefix, folders)
     latest = "" if as_of is None else f"{as_of.astimezone(dt.UTC):%Y-%m-%dT%H-%MZ}"
@@ -154,8 +107,8 @@ def _newest_complete(storage: Storage, prefix: S3Url, as_of: dt.datetime | None)
     for name in deliveries:
         if latest and name > latest:
             continue
-        found = _read_delivery(storage, prefix / name / "manifest.json")
-        if isinstance(found, Delivery):
+        found = read_delivery(storage, prefix / name / "manifest.json")
+        if isinstance(found, Dataset):
             return found
         reasons.append(found)
     if not reasons:
@@ -180,16 +133,21 @@ def _configurations_below(storage: Storage, prefix: S3Url, folders: list[str]) -
     level = [prefix / name for name in folders[:5]]
     for _ in range(3):
         below = [(place, sorted(storage.folders(place))) for place in level]
-        yield from (place for place, names in below if any(_FOLDER.fullmatch(name) for name in names))
+        yield from (place for place, names in below if any(DELIVERY_NAME.fullmatch(name) for name in names))
         level = [place / name for place, names in below for name in names[:5]][:10]
 
 
-def _read_delivery(storage: Storage, url: S3Url) -> Delivery | str:
-    """Return the delivery whose manifest is at *url*, or the sentence that says why it is not complete yet."""
+def read_delivery(storage: Storage, url: S3Url) -> Dataset | str:
+    """
+    Return the delivery whose ``manifest.json`` is at *url*, or the sentence that says why it is not complete yet.
+
+    Raises:
+        InventoryError: it is damaged.
+    """
     text = storage.read(url)
     if text is None:
         return f"{url}: there is no such object"
-    checksum_url = S3Url(url.bucket, url.key.removesuffix("manifest.json") + _CHECKSUM)
+    checksum_url = S3Url(url.bucket, url.key.removesuffix("manifest.json") + CHECKSUM)
     checksum = storage.read(checksum_url)
     if checksum is None:
         return f"{checksum_url}: there is no such object, so the delivery is not complete; wait or name another one"
@@ -197,13 +155,13 @@ def _read_delivery(storage: Storage, url: S3Url) -> Delivery | str:
     told = checksum.decode("ascii", "replace").strip()
     if told.lower() != md5:
         raise InventoryError(
-            f"{url}: its MD5 is {md5}, but {_CHECKSUM} says {told[:64]!r}; the delivery is damaged. "
+            f"{url}: its MD5 is {md5}, but {CHECKSUM} says {told[:64]!r}; the delivery is damaged. "
             "Name another one by its manifest.json, or wait for the next"
         )
     return _parse(text, url, md5)
 
 
-def read_pinned(storage: Storage, url: S3Url, md5: str) -> Delivery:
+def read_pinned(storage: Storage, url: S3Url, md5: str) -> Dataset:
     """
     Return the delivery that a job pinned: its ``manifest.json`` at *url* must still have *md5*.
 
@@ -221,13 +179,13 @@ def read_pinned(storage: Storage, url: S3Url, md5: str) -> Delivery:
     return _parse(text, url, md5)
 
 
-def _parse(text: bytes, url: S3Url, md5: str) -> Delivery:
+def _parse(text: bytes, url: S3Url, md5: str) -> Dataset:
     try:
         data: dict[str, Any] = json.loads(text)
         file_format = data["fileFormat"]
         if file_format not in FORMATS:
             raise InventoryError(f"{url}: fileFormat is {file_format!r}; this version reads {', '.join(FORMATS)}")
-        return Delivery(
+        return Dataset(
             url,
             md5,
             dt.datetime.fromtimestamp(int(data["creationTimestamp"]) / 1000, dt.UTC),

@@ -12,23 +12,36 @@ import duckdb
 
 from airflow_s3batch.core.errors import InfrastructureError, ManifestError
 from airflow_s3batch.engine.staging import NEXT_STEP
+from airflow_s3batch.manifests.sql.quoting import identifier, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
-def quoted(text: str) -> str:
-    """Return *text* as a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
+__all__ = ["MEMORY_LIMIT", "identifier", "one_line", "open_locked", "open_sealed", "quoted", "sentences"]
+
+MEMORY_LIMIT = "512MB"
+"""DuckDB's memory unless somebody says otherwise: the whole process, Airflow included, then stays below 1 GiB."""
 
 
-def identifier(name: str) -> str:
-    """Return *name* as a SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+_LOCKS = {
+    "TimeZone": "'UTC'",
+    "preserve_insertion_order": "true",
+    # DuckDB 2.0 fails on split_part() over a column whose statistics say that it is NULL throughout.
+    "disabled_optimizers": "'statistics_propagation'",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+}
 
 
-def open_locked(folder: Path, *, memory_limit: str = "1GB", threads: int | None = None) -> duckdb.DuckDBPyConnection:
+def open_locked(
+    folder: Path, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """
     Return a connection that reads and writes files in *folder* only.
 
@@ -38,24 +51,24 @@ def open_locked(folder: Path, *, memory_limit: str = "1GB", threads: int | None 
     *folder* holds this job's files and nothing else; spilled data goes to its ``spill``. *memory_limit* is as DuckDB
     writes it (``1GB``, ``512MiB``); *threads* ``None`` is the number of CPUs, at most 4.
     """
+    return _opened(
+        {
+            "memory_limit": quoted(memory_limit),
+            "threads": str(threads or min(4, os.cpu_count() or 1)),
+            "temp_directory": quoted(str(folder / "spill")),
+            "allowed_directories": f"[{quoted(str(folder))}]",
+        }
+    )
+
+
+def open_sealed() -> duckdb.DuckDBPyConnection:
+    """Return a connection that reads and writes nothing at all, to try SQL on empty tables."""
+    return _opened({"memory_limit": "'100MB'", "threads": "1", "temp_directory": "''"})
+
+
+def _opened(settings: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
-    settings = {
-        "memory_limit": quoted(memory_limit),
-        "threads": str(threads or min(4, os.cpu_count() or 1)),
-        "temp_directory": quoted(str(folder / "spill")),
-        "TimeZone": "'UTC'",
-        "preserve_insertion_order": "true",
-        # DuckDB 2.0 fails on split_part() over a column whose statistics say that it is NULL throughout.
-        "disabled_optimizers": "'statistics_propagation'",
-        "python_enable_replacements": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "allow_community_extensions": "false",
-        "allowed_directories": f"[{quoted(str(folder))}]",
-        "enable_external_access": "false",
-        "lock_configuration": "true",
-    }
-    for name, value in settings.items():
+    for name, value in {**settings, **_LOCKS}.items():
         try:
             connection.execute(f"SET {name} = {value}")
         except duckdb.Error as error:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from airflow_s3batch.core.errors import ManifestError
-from airflow_s3batch.manifests.columns import SUPPLIED, VALUES, InventoryColumn, meant_value, snake_case
+from airflow_s3batch.manifests.columns import SUPPLIED, TYPES, VALUES, InventoryColumn, meant_value, snake_case
 from airflow_s3batch.manifests.sql import sqltree
 from airflow_s3batch.manifests.sql.duck import identifier, one_line
 from airflow_s3batch.manifests.sql.functions import Functions
+from airflow_s3batch.manifests.sql.times import check_times
+from airflow_s3batch.manifests.sql.tokens import check_operators
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from airflow_s3batch.manifests.planning.selection import Selection
     from airflow_s3batch.manifests.sql.sqltree import Node
@@ -43,7 +45,7 @@ _REFUSED_CLASSES = {
     "SUBQUERY": "a subquery or ANY(…) (for values that you know write IN ('a', 'b') or list_contains(['a', 'b'], key))",
     "WINDOW": "a window function",
     "STAR": "'*'",
-    "PARAMETER": "a parameter",
+    "PARAMETER": "a parameter without a value (write $name, and its value into params=)",
     "LAMBDA": (
         "a lambda, list comprehension or '->' "
         "(for JSON use json_extract_string, for lists list_contains, for patterns regexp_matches)"
@@ -51,10 +53,13 @@ _REFUSED_CLASSES = {
 }
 _REFUSED_OPERATORS = frozenset({"GROUPING_FUNCTION", "OPERATOR_UNPACK"})
 _EQUALITIES = frozenset({"COMPARE_EQUAL", "COMPARE_NOTEQUAL", "COMPARE_DISTINCT_FROM", "COMPARE_NOT_DISTINCT_FROM"})
-_MEMBERSHIPS = frozenset({"COMPARE_IN", "COMPARE_NOT_IN"})
-_CLOCK = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
-_SCALARS = ("BOOLEAN", "VARCHAR", "DATE", "TIMESTAMP", "DOUBLE", "FLOAT", "DECIMAL", "BIGINT", "INTEGER", "SMALLINT")
-_MORE_SCALARS = ("TINYINT", "HUGEINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT", "TIMESTAMP WITH TIME ZONE")
+CLOCK = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+SCALAR_TYPES = frozenset(
+    {"BOOLEAN", "VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DOUBLE", "FLOAT", "DECIMAL", *_INTEGERS}
+)
+"""DuckDB types that a column of a manifest can have."""
+
 _DESCRIBE = "DESCRIBE SELECT {} FROM checked"
 _SELECT = "SELECT {} FROM checked"
 
@@ -72,15 +77,18 @@ def check_selection(
     """
     functions = Functions(connection)
     names = [column.name for column in schema]
+    time_columns = {column.name for column in schema if column.type.startswith("TIMESTAMP")}
     for place, sql in [
         ("where", selection.where),
         *((f"columns: {name!r}", sql) for name, sql in selection.columns.items()),
     ]:
         tree = sqltree.parse_expression(connection, sql, place=place)
+        check_operators(sql, place)
         for node in sqltree.walk(tree):
             _check_node(node, functions, place)
             _check_column(node, names, selection.columns, place, source)
-            _check_values(node, place)
+            check_values(node, place)
+        check_times(tree, time_columns, place)
     _check_types(connection, selection, schema)
 
 
@@ -99,7 +107,7 @@ def _check_column(node: Node, names: Collection[str], extra: Collection[str], pl
     name = sqltree.column_of(node)
     if name in names:
         return
-    if name in _CLOCK:
+    if name in CLOCK:
         raise ManifestError(
             f"{place}: {name} is not allowed, because a retry must select the very same objects; "
             "write the time as a literal, for example by a template"
@@ -115,20 +123,27 @@ def _check_column(node: Node, names: Collection[str], extra: Collection[str], pl
 def _column_hint(written: str, names: Collection[str]) -> str:
     if written.lower() in SUPPLIED:
         return ", and it can't be supplied to an inventory of all versions: it differs from version to version."
+    if snake_case(written) in TYPES and snake_case(written) not in names:
+        return ": an inventory has it if its configuration asks for that field, a listing never does."
     near = difflib.get_close_matches(snake_case(written), names, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else " (texts go in single quotes)."
 
 
-def _check_values(node: Node, place: str) -> None:
-    """Refuse literals that an enumerated column never equals."""
+def check_values(node: Node, place: str, column_of: Callable[[Node], str | None] = sqltree.column_of) -> None:
+    """
+    Check that no enumerated column is compared with a literal that it never equals.
+
+    Raises:
+        ManifestError: one is; the message names the values that there are.
+    """
     operands: list[Node]
     if node["type"] in _EQUALITIES:
         operands = [node["left"], node["right"]]
-    elif node["type"] in _MEMBERSHIPS:
+    elif node["type"] in sqltree.MEMBERSHIPS:
         operands = node["children"]
     else:
         return
-    columns = [name for name in map(sqltree.column_of, operands) if name is not None and name in VALUES]
+    columns = [name for name in map(column_of, operands) if name is not None and name in VALUES]
     for column in columns:
         for text in map(sqltree.text_of, operands):
             if text is not None:
@@ -157,7 +172,7 @@ def _check_types(
     try:
         _check_type(connection, selection.where, "where", ("BOOLEAN",))
         for name, sql in selection.columns.items():
-            _check_type(connection, sql, f"columns: {name!r}", (*_SCALARS, *_MORE_SCALARS))
+            _check_type(connection, sql, f"columns: {name!r}", SCALAR_TYPES)
     finally:
         connection.execute("DROP TABLE checked")
 

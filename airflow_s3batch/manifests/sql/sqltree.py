@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     import duckdb
 
 Node = dict[str, Any]
+
+MEMBERSHIPS = frozenset({"COMPARE_IN", "COMPARE_NOT_IN"})
+"""Types of ``IN (…)`` and ``NOT IN (…)``: the first child is looked for among the others."""
 
 _PLAIN: Node = {
     "where_clause": None,
@@ -35,12 +39,10 @@ def parse_expression(connection: duckdb.DuckDBPyConnection, sql: str, *, place: 
     Raises:
         ManifestError: *sql* is not exactly one expression.
     """
-    if "\0" in sql:
-        raise ManifestError(f"{place}: SQL can't hold a NUL character")
     bare = _only_expression(connection, sql, place)
     enclosed = _only_expression(connection, in_parentheses(sql), place)
     if bare != enclosed:
-        raise ManifestError(f"{place}: {_excerpt(sql)} is not one expression")
+        raise ManifestError(f"{place}: {excerpt(sql)} is not one expression")
     return bare
 
 
@@ -61,6 +63,19 @@ def walk(node: Any) -> Iterator[Node]:
             yield from walk(child)
 
 
+def children_of(node: Node) -> list[Node]:
+    """Return the expressions that the expression *node* is directly made of."""
+    found: list[Node] = []
+    waiting: list[Any] = list(node.values())
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, dict) and "class" in item:
+            found.append(item)
+        else:
+            waiting[:0] = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return found
+
+
 def text_of(node: Node) -> str | None:
     """Return the text if *node* is a string literal, else ``None``."""
     if node["class"] != "CONSTANT":
@@ -72,10 +87,57 @@ def text_of(node: Node) -> str | None:
     return value.get("value") if value["type"]["id"] == "VARCHAR" else None
 
 
+def number_of(node: Node) -> int | float | decimal.Decimal | None:
+    """
+    Return the number if *node* is a numeric literal, else ``None``.
+
+    A decimal is what is written with a point, a float what is written with an exponent.
+    """
+    if node["class"] != "CONSTANT":
+        return None
+    if "literal" not in node:  # DuckDB 1
+        value, kind = node["value"].get("value"), node["value"]["type"]
+        if kind["id"] == "DECIMAL" and isinstance(value, int):
+            return decimal.Decimal(value).scaleb(-int(kind["type_info"]["scale"]))
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    text = str(node["literal"]["text"]).replace("_", "")
+    if node["literal"]["kind"] == "INTEGER":
+        return int(text)
+    if node["literal"]["kind"] != "NUMERIC":
+        return None
+    return float(text) if "e" in text.lower() else decimal.Decimal(text)
+
+
+def truth_of(node: Node) -> bool | None:
+    """Return the truth value if *node* is a boolean literal, else ``None``."""
+    if node["class"] == "CAST" and cast_type(node) == "BOOLEAN":
+        return {"t": True, "f": False}.get(text_of(node["child"]) or "")
+    if node["class"] != "CONSTANT":
+        return None
+    if "literal" in node:  # DuckDB 2
+        return str(node["literal"]["text"]).lower() == "true" if node["literal"]["kind"] == "BOOLEAN" else None
+    value = node["value"].get("value")
+    return value if isinstance(value, bool) else None
+
+
+def is_null(node: Node) -> bool:
+    """Whether *node* is the literal NULL."""
+    if node["class"] != "CONSTANT":
+        return False
+    return bool(node["literal"]["kind"] == "NULL_LITERAL" if "literal" in node else node["value"]["is_null"])
+
+
 def column_of(node: Node) -> str | None:
     """Return the lower-case name if *node* is a plain column, else ``None``."""
     names = node.get("column_names", ())
     return names[0].lower() if node["class"] == "COLUMN_REF" and len(names) == 1 else None
+
+
+def cast_type(cast: Node) -> str:
+    """Return the upper-case name of the type that *cast* gives, without its parameters."""
+    if "type_expr" in cast:  # DuckDB 2
+        return str(cast["type_expr"].get("type_name", "")).upper()
+    return str(cast["cast_type"]["id"]).upper()
 
 
 def arguments_of(function: Node) -> list[Node]:
@@ -85,21 +147,33 @@ def arguments_of(function: Node) -> list[Node]:
     return list(function.get("children", ()))
 
 
-def _only_expression(connection: duckdb.DuckDBPyConnection, sql: str, place: str) -> Node:
-    row = connection.execute("SELECT json_serialize_sql(?)", [f"SELECT {sql}\n"]).fetchone()
+def statements_of(connection: duckdb.DuckDBPyConnection, sql: str, *, place: str, shown: str = "") -> list[Node]:
+    """
+    Return the tree of each SELECT statement in *sql*; *place* begins the error, *shown* (or *sql*) is quoted in it.
+
+    Raises:
+        ManifestError: *sql* can't be parsed, or has a statement that is no SELECT.
+    """
+    if "\0" in sql:
+        raise ManifestError(f"{place}: SQL can't hold a NUL character")
+    row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
     document = json.loads(row[0]) if row else {"error": True}
     if document["error"]:
         reason = str(document.get("error_message", "")).partition("\n")[0]
-        raise ManifestError(f"{place}: {_excerpt(sql)} is not SQL: {reason}")
-    statements = _without_places(document["statements"])
-    node = statements[0]["node"] if len(statements) == 1 else {}
+        raise ManifestError(f"{place}: {excerpt(shown or sql)} is not SQL: {reason}")
+    return [statement["node"] for statement in _without_places(document["statements"])]
+
+
+def _only_expression(connection: duckdb.DuckDBPyConnection, sql: str, place: str) -> Node:
+    statements = statements_of(connection, f"SELECT {sql}\n", place=place, shown=sql)
+    node = statements[0] if len(statements) == 1 else {}
     expressions = node.get("select_list", [])
     plain = node.get("type") == "SELECT_NODE" and node["from_table"]["type"] == "EMPTY"
     if not plain or len(expressions) != 1 or any(node.get(name) != value for name, value in _PLAIN.items()):
-        raise ManifestError(f"{place}: {_excerpt(sql)} is not one expression")
+        raise ManifestError(f"{place}: {excerpt(sql)} is not one expression")
     expression: Node = expressions[0]
     if expression.get("alias") or node["cte_map"]["map"] or node["aggregate_handling"] != "STANDARD_HANDLING":
-        raise ManifestError(f"{place}: {_excerpt(sql)} is not one expression")
+        raise ManifestError(f"{place}: {excerpt(sql)} is not one expression")
     return expression
 
 
@@ -109,6 +183,7 @@ def _without_places(value: Any) -> Any:
     return [_without_places(item) for item in value] if isinstance(value, list) else value
 
 
-def _excerpt(sql: str) -> str:
+def excerpt(sql: str) -> str:
+    """Return *sql* on one line, quoted and cut to 120 characters, for an error."""
     text = " ".join(sql.split())
     return repr(text if len(text) <= 120 else text[:117] + "…")

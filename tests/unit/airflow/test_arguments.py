@@ -44,10 +44,11 @@ def test_literal_mistakes_are_told_together() -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"where": None}, "where=None is not a text"),
+        ({"where": 5}, "where=5 is not a text"),
+        ({"where": None}, "an empty filter would select every object"),
         ({"columns": {"team": 1}}, "columns={'team': 1}"),
         ({"columns": "team"}, "columns='team'"),
-        ({"max_age": 8}, "max_age=8 is not a timedelta"),
+        ({"max_age": 8}, "max_inventory_age=8 is not a timedelta"),
         ({"max_shards": "9"}, "max_shards='9'"),
         ({"max_objects": "many"}, "max_objects='many' is not a whole number"),
         ({"min_objects": 5, "max_objects": 4}, "min_objects=5 is more than max_objects=4"),

@@ -13,7 +13,7 @@ from fake_jobs import ACCOUNT, JOB, at
 
 from airflow_s3batch import S3BatchHook
 from airflow_s3batch.core.errors import AccessError, ArgumentError, InfrastructureError
-from airflow_s3batch.hooks.s3 import StoreSettings
+from airflow_s3batch.hooks.s3 import OTHER_SERVICES, StoreSettings
 
 STS = "http://127.0.0.1:2"
 
@@ -47,8 +47,9 @@ def test_endpoints_of_services_come_from_the_connection(monkeypatch: pytest.Monk
     assert StoreSettings("aws").access().endpoints == ()
     connection(monkeypatch, endpoint_url="http://127.0.0.1:1")
     access = StoreSettings("aws").access()
-    assert dict(access.endpoints) == {"lambda": "http://127.0.0.1:1", "s3control": "http://127.0.0.1:1"}
-    services = {"s3control": {"endpoint_url": "http://127.0.0.1:3"}, "lambda": {"endpoint_url": None}}
+    assert dict(access.endpoints) == dict.fromkeys(OTHER_SERVICES, "http://127.0.0.1:1")
+    services: dict[str, Any] = {name: {"endpoint_url": None} for name in OTHER_SERVICES}
+    services["s3control"] = {"endpoint_url": "http://127.0.0.1:3"}
     connection(monkeypatch, endpoint_url="http://127.0.0.1:1", service_config=services)
     access = StoreSettings("aws").access()
     assert (access.endpoint_url, dict(access.endpoints)) == ("http://127.0.0.1:1", {"s3control": "http://127.0.0.1:3"})

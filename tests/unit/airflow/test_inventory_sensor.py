@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import airflow_s3batch.sensors.s3_inventory as sensor_module
-import airflow_s3batch.triggers.s3_inventory as trigger_module
+import airflow_s3batch.triggers.s3_inventory_sensor as trigger_module
 from airflow_s3batch import S3InventorySensor
 from airflow_s3batch.core.errors import InfrastructureError, InventoryError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException, AirflowSkipException
 from airflow_s3batch.testing import MemoryStorage, write_inventory
-from airflow_s3batch.triggers import S3InventoryTrigger
+from airflow_s3batch.triggers import S3InventorySensorTrigger
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -40,7 +40,7 @@ def execute(task: S3InventorySensor, context: dict[str, Any]) -> Any:
     return type(task).execute.__wrapped__(task, context)
 
 
-async def first_event(trigger: S3InventoryTrigger) -> dict[str, Any]:
+async def first_event(trigger: S3InventorySensorTrigger) -> dict[str, Any]:
     event = await anext(trigger.run())
     payload: dict[str, Any] = event.payload
     return payload
@@ -69,7 +69,7 @@ def test_trigger_tells_of_damage_and_the_sensor_fails(storage: MemoryStorage, co
     """What poke mode would have said, by way of the event."""
     url = S3Url.parse(deliver(storage))
     storage.write(url, (storage.read(url) or b"") + b" ")
-    event = asyncio.run(first_event(S3InventoryTrigger(inventory=str(url))))
+    event = asyncio.run(first_event(S3InventorySensorTrigger(inventory=str(url))))
     assert event["status"] == "error"
     assert event["is_retryable"] is False
     with pytest.raises(AirflowFailException, match="manifest"):
@@ -87,7 +87,7 @@ def test_missing_delivery_is_waited_for(context: dict[str, Any]) -> None:
         execute(sensor(deferrable=True, timeout=99, poke_interval=5, max_age=timedelta(days=8)), context)
     assert deferred.value.timeout == timedelta(seconds=99)
     trigger = deferred.value.trigger
-    assert isinstance(trigger, S3InventoryTrigger)
+    assert isinstance(trigger, S3InventorySensorTrigger)
     assert (trigger.inventory, trigger.poll_interval_s, trigger.max_age_s) == (INVENTORY, 5, 8 * 86_400)
 
 
@@ -155,13 +155,13 @@ def test_silent_fail_goes_on_looking_in_both_modes(context: dict[str, Any], monk
     monkeypatch.setattr(deferred.value.trigger, "poll_interval_s", 0)
     assert asyncio.run(first_event(deferred.value.trigger))["status"] == "found"
     monkeypatch.setattr(trigger_module, "delivery_url", Trouble(trouble))
-    event = asyncio.run(first_event(S3InventoryTrigger(inventory=INVENTORY)))
+    event = asyncio.run(first_event(S3InventorySensorTrigger(inventory=INVENTORY)))
     assert event == {"status": "error", "message": "no answer", "is_retryable": True}
 
 
 def test_trigger_survives_serialization() -> None:
     """The triggerer makes it anew from these values, which are plain JSON."""
-    trigger = S3InventoryTrigger(
+    trigger = S3InventorySensorTrigger(
         inventory=INVENTORY,
         as_of="2026-11-01T00:00:00+00:00",
         max_age_s=5.0,
@@ -173,16 +173,16 @@ def test_trigger_survives_serialization() -> None:
         silent_fail=True,
     )
     path, arguments = trigger.serialize()
-    assert path == "airflow_s3batch.triggers.s3_inventory.S3InventoryTrigger"
-    assert S3InventoryTrigger(**arguments).serialize() == (path, arguments)
-    assert vars(S3InventoryTrigger(**arguments)).keys() >= arguments.keys()
+    assert path == "airflow_s3batch.triggers.s3_inventory_sensor.S3InventorySensorTrigger"
+    assert S3InventorySensorTrigger(**arguments).serialize() == (path, arguments)
+    assert vars(S3InventorySensorTrigger(**arguments)).keys() >= arguments.keys()
 
 
 def test_trigger_waits_until_the_delivery_comes(storage: MemoryStorage) -> None:
     """It looks again until there is something to see."""
 
     async def wait_and_deliver() -> dict[str, Any]:
-        waiting = asyncio.ensure_future(first_event(S3InventoryTrigger(inventory=INVENTORY, poll_interval_s=0)))
+        waiting = asyncio.ensure_future(first_event(S3InventorySensorTrigger(inventory=INVENTORY, poll_interval_s=0)))
         for _ in range(5):
             await asyncio.sleep(0)
         assert not waiting.done()
@@ -209,7 +209,7 @@ def test_trigger_does_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(trigger_module, "delivery_url", look)
 
     async def turn_the_loop() -> int:
-        waiting = asyncio.ensure_future(first_event(S3InventoryTrigger(inventory=INVENTORY)))
+        waiting = asyncio.ensure_future(first_event(S3InventorySensorTrigger(inventory=INVENTORY)))
         turns = 0
         while not hanging.is_set() or turns < 1_000:
             turns += 1
@@ -229,6 +229,6 @@ def test_unknown_connection_is_a_sentence_in_both_modes(context: dict[str, Any])
     """Also from within the triggerer."""
     with pytest.raises(AirflowFailException, match="aws_conn_id='nowhere'"):
         execute(sensor(aws_conn_id="nowhere", deferrable=True), context)
-    event = asyncio.run(first_event(S3InventoryTrigger(inventory=INVENTORY, aws_conn_id="nowhere")))
+    event = asyncio.run(first_event(S3InventorySensorTrigger(inventory=INVENTORY, aws_conn_id="nowhere")))
     assert event["status"] == "error"
     assert "aws_conn_id='nowhere'" in event["message"]

@@ -18,6 +18,7 @@ from airflow_s3batch.triggers import S3InventoryTrigger
 from airflow_s3batch.hooks import StoreSettings
 from airflow_s3batch import ManagedBatchJobOperator, S3BatchJobSensor
 from airflow_s3batch.triggers import S3BatchJobTrigger
+from airflow_s3batch.sources import CompletionReport, CsvManifest, ParquetFiles
 
 @dag(schedule="@weekly")
 def tagging():
@@ -29,6 +30,9 @@ def tagging():
         operation=PutObjectTagging({"team": "lake"}), job_url="s3://ops/s3batch",
         role_arn="arn:aws:iam::123456789012:role/batch")
     S3BatchJobSensor(task_id="awaited", job_id="x")
+    for name, source in (("csv", CsvManifest("s3://in/a.csv", fields=["Key"], bucket="lake")),
+            ("parquet", ParquetFiles("s3://in/a/")), ("report", CompletionReport("s3://ops/s3batch/job"))):
+        s3_batch_job(name, source=source, operation=PutObjectTagging({"team": "lake"}), job_url="s3://ops/s3batch")
 
 tagging()
 """
@@ -49,6 +53,13 @@ def test_plain_names_come_without_airflow_and_without_a_transport() -> None:
 def test_parsing_a_dag_loads_nothing_heavy() -> None:
     """A Dag file with a sensor, a job and a notifier imports no engine."""
     assert loaded_after(DAG, HEAVY) == set()
+
+
+def test_watched_inventory_loads_no_more_than_any_asset_on_s3() -> None:
+    """For those Airflow itself asks its amazon provider how to spell their address, which imports boto3."""
+    ours = "from airflow_s3batch import inventory_asset; inventory_asset('s3://inv/lake/daily')"
+    any_asset = "from airflow.sdk import Asset; Asset('s3://inv/lake/daily')"
+    assert loaded_after(ours, HEAVY) <= loaded_after(any_asset, HEAVY)
 
 
 def test_unknown_names_are_attribute_errors() -> None:

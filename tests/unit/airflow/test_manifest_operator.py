@@ -75,10 +75,10 @@ def test_rendered_texts_become_values(planner: dict[str, Any]) -> None:
     task.render_template_fields({"params": {"most": 7, "when": "2026-11-01", "team": "split_part(key, '/', 1)"}})
     execute(task, TaskInstance())
     selection = planner["selection"]
-    assert selection.max_objects == 7
-    assert selection.as_of == datetime(2026, 11, 1, tzinfo=UTC)
+    assert selection.guards.max_objects == 7
+    assert selection.source.as_of == datetime(2026, 11, 1, tzinfo=UTC)
     assert selection.columns == {"team": "split_part(key, '/', 1)"}
-    assert selection.max_age == timedelta(days=8)
+    assert selection.source.max_age == timedelta(days=8)
 
 
 @pytest.mark.usefixtures("planner")
@@ -112,7 +112,7 @@ def test_guard_that_renders_to_a_native_none_is_off(planner: dict[str, Any]) -> 
         task = operator(max_objects="{{ params.limit }}")
     task.render_template_fields({"params": {"limit": None}})
     execute(task, TaskInstance())
-    assert planner["selection"].max_objects is None
+    assert planner["selection"].guards.max_objects is None
 
 
 def test_never_more_shards_than_airflow_can_map(planner: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from fakes import GREEN, TaskInstance, summary
 
 import airflow_s3batch.reports.build
 from airflow_s3batch import BatchReportOperator
+from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException, AirflowSkipException
+from airflow_s3batch.manifests.planning.series import Reported, Series
 from airflow_s3batch.testing import MemoryStorage
 
 TOTALS = {"job": "s3://ops/s3batch/job-1", "rows": 3, "bytes": 30, "shards": 1, "source": "s3://inv/lake"}
@@ -88,6 +91,29 @@ def test_red_job_fails_with_the_sentence_and_without_retries(context: dict[str, 
     with pytest.raises(AirflowFailException, match="1 of 3 objects failed") as caught:
         execute(report(), context)
     assert "report/failed.csv" in str(caught.value)
+
+
+@pytest.mark.usefixtures("built")
+def test_the_next_run_learns_of_the_report_also_of_a_red_one_whose_notice_failed(
+    storage: MemoryStorage, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What did not succeed is selected again by ``since="previous"``."""
+    about = {"dag_id": "d", "task_id": "job.manifest", "map_index": -1}
+    job = {
+        "format": "airflow-s3batch-job/1",
+        "selection": {},
+        "source": {},
+        "fingerprint": "f",
+        "about": about,
+        "created": "2026-11-22T12:00:00+00:00",
+    }
+    storage.write(S3Url.parse("s3://ops/s3batch/job-1/job.json"), json.dumps(job).encode())
+    monkeypatch.setattr(Recorder, "broken", True)
+    with pytest.raises(AirflowException):
+        execute(report(notifications=[Recorder()]), context)
+    series = Series.of(S3Url.parse("s3://ops/s3batch"), about)
+    assert series is not None
+    assert series.reported(storage) == Reported("s3://ops/s3batch/job-1", "2026-11-22T12:00:00+00:00")
 
 
 @pytest.mark.usefixtures("storage")

@@ -10,8 +10,10 @@ from benchmarks.checkpoints import AT_THE_END, COMMITTED
 from benchmarks.cpu import NULL, REAL
 from benchmarks.document import document
 from benchmarks.goals import goals
+from benchmarks.listing_ways import OURS, PAGINATOR
+from benchmarks.planning.contenders import DUCKDB, FETCH, PLANNER
 from benchmarks.plot import draw
-from benchmarks.results import CheckpointResult, CpuResult, LatencyResult, Results, ScaleResult
+from benchmarks.results import CheckpointResult, CpuResult, LatencyResult, PlanningResult, Results, ScaleResult
 
 
 def cpu(contender: str, *us_per_object: float, job: str = "tag", server: str = REAL) -> CpuResult:
@@ -39,6 +41,20 @@ def test_fraction_of_a_peer_is_met_exactly_at_the_fraction(job: str, peer: str, 
     short = Results([cpu("run_shard", 100.1, job=job), cpu(peer, 100.0 * parts, job=job)])
     assert is_met(enough, f"1/{parts} of {peer}")
     assert not is_met(short, f"1/{parts} of {peer}")
+
+
+@pytest.mark.parametrize(("rate", "met"), [(500.0, True), (499.0, False)])
+def test_a_listing_is_compared_on_the_same_server_and_shape(rate: float, met: bool) -> None:
+    """Five times the paginator's best rate there."""
+    rows = [
+        CpuResult(REAL, "flat", OURS, 9, [2.0, 2.0], [rate, 1.0]),
+        CpuResult(REAL, "flat", PAGINATOR, 9, [9.0], [100.0]),
+        CpuResult(REAL, "deep", PAGINATOR, 9, [9.0], [1.0]),
+    ]
+    results = Results(listing=rows)
+    assert is_met(results, "as fast as boto3's paginator") is met
+    assert Results.from_json(results.to_json()) == results
+    assert "| SeaweedFS | flat | boto3 paginator | 100 | 1.0 × |" in document(results, "plot.svg")
 
 
 def test_a_rate_needs_the_processor_share_as_well() -> None:
@@ -70,6 +86,8 @@ def test_figures_survive_their_file() -> None:
         [LatencyResult("bare", 200, 10, [1.0], [0.1], [5.0])],
         [CheckpointResult(NULL, COMMITTED, 20, 10, [97.0], [1.0])],
         [ScaleResult(100, 250, 150.0, 0.5, 20_000.0, 40.0)],
+        [planning(PLANNER, 1.0)],
+        [cpu(OURS, 2.0, job="flat")],
         {"load": "none"},
     )
     assert Results.from_json(results.to_json()) == results
@@ -91,3 +109,28 @@ def test_same_figures_give_the_same_picture(tmp_path: Path) -> None:
     draw(results, first)
     draw(results, second)
     assert first.read_bytes() == second.read_bytes()
+
+
+def planning(contender: str, cpu_s: float, *, rows: int = 100_000_000, peak_mb: float = 500.0) -> PlanningResult:
+    return PlanningResult("CSV", rows, "all", contender, rows, [99.0, cpu_s], [9.0, 9.0], [1.0, peak_mb])
+
+
+@pytest.mark.parametrize(("ours", "met"), [(140.0, True), (140.1, False)])
+def test_the_planner_may_cost_a_third_more_than_duckdb_which_need_not_fetch(ours: float, met: bool) -> None:
+    """Getting the files, for which it is not to blame, is measured by itself and taken off."""
+    results = Results(planning=[planning(PLANNER, ours), planning(FETCH, 10.0), planning(DUCKDB, 100.0)])
+    for row in results.planning:
+        row.cpu_s.pop(0)
+    assert is_met(results, "bare DuckDB") is met
+
+
+@pytest.mark.parametrize(
+    ("rows", "peak_mb", "met"),
+    [(100_000_000, 1_024.0, True), (100_000_000, 1_025.0, False), (10_000_000, 500.0, False)],
+)
+def test_the_planners_memory_counts_at_a_hundred_million_rows(rows: int, peak_mb: float, met: bool) -> None:
+    """A smaller inventory proves nothing, and the memory of the others does not matter."""
+    results = Results(planning=[planning(PLANNER, 1.0, rows=rows, peak_mb=peak_mb), planning(DUCKDB, 1.0, peak_mb=9e9)])
+    assert is_met(results, "planner at most 1 GiB") is met
+    assert f"| CSV | {rows:,} | {rows:,} | planner | 1.00 |" in document(results, "plot.svg")
+    assert Results.from_json(results.to_json()) == results

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deliveries import JOBS, NOW, PREFIX
+from deliveries import JOBS, NOW, PREFIX, select
 
 from airflow_s3batch.manifests.planning.publish import publish_manifest
-from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.manifests.sql.duck import open_locked
 from airflow_s3batch.testing.storage import MemoryStorage
 
@@ -32,9 +31,11 @@ def publish(storage: MemoryStorage) -> Callable[..., Manifest]:
 
     def call(where: str = "TRUE", *, inventory: str = PREFIX, job_id: str = "job", **more: Any) -> Manifest:
         options = {
-            name: more.pop(name) for name in ("resume", "now", "log", "batch_bytes", "staging_dir") if name in more
+            name: more.pop(name)
+            for name in ("resume", "now", "log", "staging_limit", "staging_dir", "about", "access")
+            if name in more
         }
-        selection = Selection(inventory, where, **more)
+        selection = select(inventory, where=where, **more)
         return publish_manifest(storage, JOBS, job_id, selection, **{"now": NOW, "threads": 2, **options})
 
     return call

@@ -7,11 +7,15 @@ import gzip
 import hashlib
 import io
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.manifests.planning.guards import Guards
+from airflow_s3batch.manifests.planning.selection import Selection
+from airflow_s3batch.manifests.sources.inventory import Inventory
 from airflow_s3batch.testing.inventories import write_inventory
 
 if TYPE_CHECKING:
@@ -31,6 +35,14 @@ def deliver(storage: MemoryStorage, rows: Iterable[Mapping[str, Any]], *, days_a
     """Write a delivery of the inventory of bucket ``lake``; return the URL of its manifest.json."""
     created = NOW - dt.timedelta(days=days_ago)
     return S3Url.parse(write_inventory(storage, "s3://inventories/all", "lake", rows, created=created, **more))
+
+
+def select(*inventories: str, where: str = "TRUE", columns: Mapping[str, str] | None = None, **more: Any) -> Selection:
+    """Return what is selected of *inventories*; guards and the inventory's own arguments are told apart by name."""
+    of_source = {name: more.pop(name) for name in ("as_of", "max_age") if name in more}
+    guards = {field.name: more.pop(field.name) for field in fields(Guards) if field.name in more}
+    source = Inventory(inventories, **of_source)
+    return Selection(source, where, columns or {}, guards=Guards(**guards), **more)
 
 
 def deliver_text(storage: MemoryStorage, text: str, columns: Sequence[str] = ("bucket", "key")) -> tuple[S3Url, S3Url]:

@@ -11,13 +11,14 @@ from deliveries import NOW, PREFIX, deliver, objects, rewrite
 
 from airflow_s3batch.core.errors import InventoryError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.sources.delivery import Delivery, configuration_of, find_delivery, newest_delivery
+from airflow_s3batch.manifests.sources.dataset import Dataset
+from airflow_s3batch.manifests.sources.delivery import configuration_of, find_delivery, newest_delivery
 
 if TYPE_CHECKING:
     from airflow_s3batch.testing.storage import MemoryStorage
 
 
-def find(storage: MemoryStorage, inventory: str = PREFIX, **more: dt.datetime | dt.timedelta) -> Delivery:
+def find(storage: MemoryStorage, inventory: str = PREFIX, **more: dt.datetime | dt.timedelta) -> Dataset:
     return find_delivery(storage, S3Url.parse(inventory), now=NOW, **more)  # type: ignore[arg-type]
 
 

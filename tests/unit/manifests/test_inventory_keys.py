@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from deliveries import JOBS, NOW, PREFIX, deliver, deliver_text, published_rows
+from deliveries import JOBS, NOW, PREFIX, deliver, deliver_text, published_rows, select
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.manifests.planning.publish import publish_manifest
-from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.testing.storage import MemoryStorage
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ any_key = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\
 def test_any_key_survives_a_csv_inventory(keys: list[str]) -> None:
     storage = MemoryStorage()
     deliver(storage, [{"key": key} for key in keys], files=1)
-    manifest = publish_manifest(storage, JOBS, "job", Selection(PREFIX, "TRUE"), now=NOW, threads=1)
+    manifest = publish_manifest(storage, JOBS, "job", select(PREFIX, where="TRUE"), now=NOW, threads=1)
     assert [row["key"] for row in published_rows(storage, manifest)] == keys
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from staging import staged_files
 
 from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes, write_shards
 
@@ -23,14 +24,24 @@ def test_shards_are_equal_complete_and_not_too_many(rows: int, per_shard: int | 
     assert len(sizes) <= max_shards
     assert not sizes or (min(sizes) > 0 and max(sizes) - min(sizes) <= 1)
     if len(sizes) < max_shards and sizes:
-        assert max(sizes) <= (per_shard or 50_000)
+        assert max(sizes) <= (per_shard or 150_000)
 
 
 @pytest.mark.parametrize(
     ("rows", "per_shard", "shards"),
-    [(0, None, 0), (1, None, 1), (50_000, None, 1), (50_001, None, 2), (10**9, None, 200)],
+    [
+        (0, None, 0),
+        (50_000, None, 1),
+        (50_001, None, 2),
+        (10**6, None, 16),
+        (2_400_000, None, 16),
+        (2_400_001, None, 32),
+        (10**7, None, 80),
+        (10**9, None, 200),
+        (10**6, 50_000, 20),
+    ],
 )
-def test_shards_have_fifty_thousand_rows_by_default(rows: int, per_shard: int | None, shards: int) -> None:
+def test_shards_are_a_minutes_work_and_fill_the_slots_by_default(rows: int, per_shard: int | None, shards: int) -> None:
     assert len(shard_sizes(rows, per_shard, 200)) == shards
 
 
@@ -39,35 +50,29 @@ def test_a_shard_has_about_ten_ranges(size: int, range_rows: int) -> None:
     assert range_rows_for([size, size]) == range_rows
 
 
-def staged_file(path: Path, first: int, rows: int, row_group_size: int) -> Path:
-    numbers = list(range(first, first + rows))
-    table = pa.table({"key": [f"k{n}" for n in numbers], "size": pa.array(numbers, pa.int64()), "team": ["a"] * rows})
-    pq.write_table(table, path, row_group_size=row_group_size)
-    return path
-
-
 def test_shard_files_depend_on_the_rows_not_on_how_they_were_staged(tmp_path: Path) -> None:
-    one = [staged_file(tmp_path / "one", 0, 1_000, 1_000)]
-    many = [staged_file(tmp_path / f"many{n}", n * 100, 100, 7 + n) for n in range(10)]
-    many.insert(3, staged_file(tmp_path / "empty", 0, 0, 1))
     written = []
-    for staged in (one, many):
-        shards = write_shards(staged, [334, 333, 333], 50, tmp_path)
+    for layout in ([1_000], [100, 0, 7, 93]):
+        shards = write_shards(staged_files(tmp_path, 1_000, layout), [334, 333, 333], 50, tmp_path)
         written.append(
             [(s.index, s.rows, s.bytes, s.sha256, pq.read_table(s.path)["size"].to_pylist()) for s in shards]
         )
     assert written[0] == written[1]
-    assert [n for *_, sizes in written[0] for n in sizes] == list(range(1_000))
-    assert [total for _, _, total, _, _ in written[0]] == [
-        sum(range(334)),
-        sum(range(334, 667)),
-        sum(range(667, 1_000)),
-    ]
+    assert sorted(n for *_, sizes in written[0] for n in sizes) == list(range(1_000))
+    assert [(len(sizes), sum(sizes)) for *_, sizes in written[0]] == [(s[1], s[2]) for s in written[0]]
     assert not list(tmp_path.glob("shard-*"))
 
 
+def test_shards_that_run_at_the_same_time_begin_in_different_parts_of_the_key_space(tmp_path: Path) -> None:
+    files = staged_files(tmp_path, 60_000, [20_000])
+    shards = write_shards(files, [6_000] * 10, 600, tmp_path)
+    numbers = [pq.read_table(shard.path)["size"].to_pylist() for shard in shards]
+    assert sorted(n for shard in numbers for n in shard) == list(range(60_000))
+    begins = sorted(shard[0] for shard in numbers)
+    assert min(later - earlier for earlier, later in pairwise(begins)) > 600
+
+
 def test_a_row_group_is_a_row_range(tmp_path: Path) -> None:
-    staged = [staged_file(tmp_path / "one", 0, 1_000, 64)]
-    for shard in write_shards(staged, [500, 500], 200, tmp_path):
+    for shard in write_shards(staged_files(tmp_path, 1_000, [64]), [500, 500], 200, tmp_path):
         metadata = pq.read_metadata(shard.path)
         assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [200, 200, 100]

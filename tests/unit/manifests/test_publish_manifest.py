@@ -267,7 +267,7 @@ def test_job_json_says_what_was_pinned_and_who_asked(storage: MemoryStorage, pub
     job = json.loads(storage.files[JobLayout(JOBS / "job").job])
     assert job["format"] == "airflow-s3batch-job/1"
     assert (job["job_id"], job["fingerprint"]) == ("job", manifest.fingerprint)
-    assert (job["selection"]["where"], job["selection"]["max_objects"]) == ("size > 1", 100)
+    assert (job["selection"]["where"], job["selection"]["guards"]) == ("size > 1", {"max_objects": 100})
     assert (job["source"]["manifest"], job["source"]["files"], job["source"]["format"]) == (str(url), 2, "CSV")
     assert set(job["versions"]) == {"airflow_s3batch", "duckdb", "pyarrow", "python"}
 

@@ -43,18 +43,25 @@ class Job:
     """A job in a `MemoryStorage`."""
 
     def __init__(
-        self, rows: Sequence[S3Object], *, shard_rows: int = 100, range_rows: int = 10, group_rows: int = 7
+        self,
+        rows: Sequence[S3Object],
+        *,
+        shard_rows: int = 100,
+        range_rows: int = 10,
+        group_rows: int = 7,
+        columns: tuple[str, ...] = (),
     ) -> None:
         self.storage = MemoryStorage()
         self.rows = list(rows)
         self.layout = JobLayout(JOB)
+        self.columns = columns
         self.shards = [
             self._write_shard(index, self.rows[first : first + shard_rows], group_rows)
             for index, first in enumerate(range(0, len(self.rows), shard_rows))
         ]
         self.shard_rows = shard_rows
         total = sum(row.size or 0 for row in self.rows)
-        self.manifest = Manifest(JOB, len(self.rows), total, range_rows, (), tuple(self.shards), "f" * 16)
+        self.manifest = Manifest(JOB, len(self.rows), total, range_rows, columns, tuple(self.shards), "f" * 16)
         self.storage.write(self.layout.manifest, self.manifest.to_json().encode())
 
     def open(
@@ -174,6 +181,8 @@ class Job:
 
     def _write_shard(self, index: int, rows: Sequence[S3Object], group_rows: int) -> ShardFile:
         table = pa.table({name: [getattr(row, name) for row in rows] for name in FIXED_COLUMNS}, schema=SCHEMA)
+        for name in self.columns:
+            table = table.append_column(name, [[row.columns[name] for row in rows]])
         buffer = io.BytesIO()
         pq.write_table(table, buffer, row_group_size=group_rows)
         body = buffer.getvalue()

@@ -102,6 +102,20 @@ def test_page_tells_counts_verdict_causes_and_the_next_step() -> None:
 
 
 @pytest.mark.parametrize(
+    ("selection", "origin"),
+    [
+        ({"kind": "csv", "csv": ["s3://in/a.csv", "s3://in/b/"]}, "Objects from s3://in/a.csv, s3://in/b/ As of 2026"),
+        ({"kind": "report", "report": "s3://ops/job", "objects": "failed"}, "Objects from s3://ops/job As of 2026"),
+        ({"inventory": ["s3://inv/a", "s3://inv/b"]}, "Inventory s3://inv/a, s3://inv/b Inventory of 2026"),
+    ],
+)
+def test_page_tells_where_the_objects_come_from(selection: dict[str, object], origin: str) -> None:
+    source = {"created": "2026-11-22T01:00:00+00:00"}
+    selection = {"where": "TRUE", "columns": {}, **selection}
+    assert origin in page(selection=selection, source=source).words
+
+
+@pytest.mark.parametrize(
     ("changes", "verdict"),
     [
         (

@@ -1,0 +1,12 @@
+"""Where the objects of a job can come from: for ``s3_batch_job(source=…)``."""
+
+from __future__ import annotations
+
+from airflow_s3batch.manifests.sources.athena import AthenaQuery, AthenaTable
+from airflow_s3batch.manifests.sources.csv_files import CsvManifest
+from airflow_s3batch.manifests.sources.inventory import Inventory
+from airflow_s3batch.manifests.sources.listing import Listing
+from airflow_s3batch.manifests.sources.parquet_files import ParquetFiles
+from airflow_s3batch.manifests.sources.report import CompletionReport
+
+__all__ = ["AthenaQuery", "AthenaTable", "CompletionReport", "CsvManifest", "Inventory", "Listing", "ParquetFiles"]
