@@ -20,9 +20,13 @@ from benchmarks.cpu import Say, on_null_server, on_real_server
 from benchmarks.document import document
 from benchmarks.goals import goals
 from benchmarks.latency import behind_latency
+from benchmarks.listing import listing
+from benchmarks.planning.contests import planning
 from benchmarks.plot import draw
 from benchmarks.results import Results
 from benchmarks.scale import growing_shards
+from benchmarks.scale_plan.known import figures_in, tables_in
+from benchmarks.scale_plan.page import page as scale_page
 from benchmarks.scope import DEFAULT, FULL, QUICK, Scope
 
 
@@ -49,6 +53,8 @@ _SECTIONS: dict[str, Callable[[Scope, Say], list[Any]]] = {
     "latency": behind_latency,
     "checkpoints": checkpointing,
     "scale": growing_shards,
+    "planning": planning,
+    "listing": listing,
 }
 """How each field of `Results` is measured."""
 
@@ -62,12 +68,14 @@ def measured(section: str, scope: Scope, known: Results) -> Results:
 
 
 def write(results: Results, docs: Path) -> Path:
-    """Write figures, page and picture into the folder *docs*; return the page's path."""
+    """Write figures, page, picture, and what follows from them in scale.md, into *docs*; return the page's path."""
     docs.mkdir(parents=True, exist_ok=True)
     figures, page, picture = (docs / f"benchmarks.{suffix}" for suffix in ("json", "md", "svg"))
     figures.write_text(results.to_json(), encoding="utf-8")
     page.write_text(document(results, picture.name), encoding="utf-8")
     draw(results, picture)
+    if (docs / "scale.json").exists():
+        (docs / "scale.md").write_text(scale_page(figures_in(docs), tables_in(docs)), encoding="utf-8")
     return page
 
 
@@ -75,7 +83,8 @@ def main() -> None:
     """Read the command line, measure, print, write after each section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--full", action="store_true", help="more rounds, and a shard of 10 million rows")
+    more = "more rounds, a shard of 10 million rows, inventories of 100 million"
+    size.add_argument("--full", action="store_true", help=more)
     size.add_argument("--quick", action="store_true", help="only to see that all of it works; no figures to quote")
     parser.add_argument("--only", default=",".join(_SECTIONS), help=f"of {', '.join(_SECTIONS)}")
     parser.add_argument("--docs", type=Path, help="folder that is written to (docs; with --quick, build)")

@@ -36,7 +36,7 @@ class _Run(NamedTuple):
 
 def checkpointing(scope: Scope, say: Say) -> list[CheckpointResult]:
     """Tag objects on the null server, where nothing hides what recording costs, and behind latency."""
-    objects = scope.null_objects
+    objects = scope.checkpoint_objects
     variants = [
         _Variant(COMMITTED, "run_shard", range_rows_for([objects])),
         _Variant(AT_THE_END, "run_shard", objects),

@@ -22,6 +22,7 @@ from airflow_s3batch.engine.signing import Signer
 from airflow_s3batch.engine.storage import S3Storage
 from benchmarks.bare_loop import BareLoop
 from benchmarks.jobs import JOBS
+from benchmarks.listing_ways import WAYS
 from benchmarks.measuring import Cost, Spec, measured_here
 from benchmarks.objects import objects
 from benchmarks.servers import Endpoint
@@ -117,12 +118,19 @@ def with_boto3(spec: Spec) -> Prepared:
     return run
 
 
+def with_way_to_list(spec: Spec) -> Prepared:
+    """Prepare a listing."""
+    listed = WAYS[spec.contender](spec, access(spec.endpoint), access(spec.storage))
+    return lambda: _check(listed(), spec)
+
+
 CONTENDERS: dict[str, Callable[[Spec], Prepared]] = {
     "run_shard": with_run_shard,
     "run_shard, parts discarded": partial(with_run_shard, storage_class=DiscardingStorage),
     "run_batch": with_run_batch,
     "bare": with_bare_libcurl,
     "boto3": with_boto3,
+    **dict.fromkeys(WAYS, with_way_to_list),
 }
 
 

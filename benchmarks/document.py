@@ -8,6 +8,8 @@ from statistics import median
 
 from benchmarks.cpu import NULL, REAL
 from benchmarks.goals import goals
+from benchmarks.listing_ways import OURS, PAGINATOR
+from benchmarks.planning.contenders import DUCKDB
 from benchmarks.results import CpuResult, Results
 from benchmarks.scope import LATENCY_MS, WINDOW
 
@@ -44,6 +46,16 @@ def document(results: Results, plot_name: str) -> str:
         "## One task and the size of its shard, null server",
         _table(
             ("rows", "rows per range", "peak MB", "to first request", "objects/s", "µs/object"), _scale_rows(results)
+        ),
+        "## Listing a bucket",
+        _table(
+            ("server", "keys", "contender", "objects/s", "to boto3's", "CPU µs/object", "boto3's to this", "objects"),
+            _listing_rows(results),
+        ),
+        "## From inventory to manifest",
+        _table(
+            ("files", "rows", "selected", "contender", "CPU s", "µs/row", "to DuckDB", "s", "peak MB", "rounds"),
+            _planning_rows(results),
         ),
         _EXPLANATIONS.read_text(encoding="utf-8").rstrip(),
     ]
@@ -110,6 +122,41 @@ def _scale_rows(results: Results) -> Iterator[Sequence[str]]:
             f"{row.startup_s:.2f} s",
             f"{row.rate:,.0f}",
             f"{row.us_per_object:.1f}",
+        )
+
+
+def _listing_rows(results: Results) -> Iterator[Sequence[str]]:
+    for row in results.listing:
+        same = [other for other in results.listing if (other.server, other.job) == (row.server, row.job)]
+        theirs = next((other for other in same if other.contender == PAGINATOR), row)
+        name = f"{row.contender}, Parquet files written" if row.contender == OURS else row.contender
+        yield (
+            row.server,
+            row.job,
+            name,
+            f"{max(row.rate):,.0f}",
+            f"{max(row.rate) / max(theirs.rate):.1f} ×",
+            f"{row.best:.1f}",
+            f"{theirs.best / row.best:.1f}",
+            f"{row.objects:,}",
+        )
+
+
+def _planning_rows(results: Results) -> Iterator[Sequence[str]]:
+    for row in results.planning:
+        bare = results.find_planning(row.case, DUCKDB)
+        cpu_s = min(row.cpu_s)
+        yield (
+            row.file_format,
+            f"{row.rows:,}",
+            f"{row.selected:,}" if row.selected else "",
+            row.contender,
+            f"{cpu_s:.2f}",
+            f"{1e6 * cpu_s / row.rows:.2f}",
+            f"{cpu_s / min(bare.cpu_s):.2f} ×" if bare else "",
+            f"{min(row.wall_s):.1f}",
+            f"{max(row.peak_mb):.0f}",
+            str(len(row.cpu_s)),
         )
 
 

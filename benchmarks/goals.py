@@ -8,13 +8,18 @@ from typing import NamedTuple
 
 from benchmarks.checkpoints import AT_THE_END, COMMITTED, DISCARDED, SLOW
 from benchmarks.cpu import NULL, REAL
-from benchmarks.results import Results
+from benchmarks.listing_ways import OURS, PAGINATOR
+from benchmarks.planning.contenders import DUCKDB, FETCH, PLANNER
+from benchmarks.results import PlanningResult, Results
 
 MOST_STARTUP_S = 1.0
 MOST_PEAK_MB = 300.0
 MOST_GROWTH = 1.1
 MOST_LOSS = 0.05
 MOST_BARE = 1.5
+MOST_BARE_SQL = 1.3
+LEAST_PAGINATOR = 5
+MOST_PLANNER_MB = 1024.0
 
 
 class Goal(NamedTuple):
@@ -27,7 +32,8 @@ class Goal(NamedTuple):
 
 def goals(results: Results) -> list[Goal]:
     """Return a row for each goal about which something was measured."""
-    return [*_rates(results), *_ratios(results), *_checkpoints(results), *_scale(results)]
+    of_engine = [*_rates(results), *_ratios(results), *_checkpoints(results), *_scale(results)]
+    return [*of_engine, *_planning(results), *_listing(results)]
 
 
 def _rates(results: Results) -> Iterator[Goal]:
@@ -106,3 +112,42 @@ def _scale(results: Results) -> Iterator[Goal]:
     slowest = max(row.startup_s for row in rows)
     starts = ", ".join(f"{row.startup_s:.2f} s at {row.rows:,}" for row in rows)
     yield Goal("shard opened to first request within 1 s", starts, slowest <= MOST_STARTUP_S)
+
+
+def _listing(results: Results) -> Iterator[Goal]:
+    for ours in (row for row in results.listing if row.contender == OURS):
+        same = [row for row in results.listing if (row.server, row.job) == (ours.server, ours.job)]
+        theirs = next((row for row in same if row.contender == PAGINATOR), None)
+        if theirs:
+            times = max(ours.rate) / max(theirs.rate)
+            rates = f"{max(ours.rate):,.0f}/s to {max(theirs.rate):,.0f}/s"
+            text = f"listing at least {LEAST_PAGINATOR} × as fast as boto3's paginator, {ours.server}, {ours.job}"
+            yield Goal(text, f"{times:.1f} × ({rates})", times >= LEAST_PAGINATOR)
+
+
+def _planning(results: Results) -> Iterator[Goal]:
+    for file_format in dict.fromkeys(row.file_format for row in results.planning):
+        planner = [row for row in results.planning if (row.file_format, row.contender) == (file_format, PLANNER)]
+        ratios = {
+            f"{row.selected:,} of {row.rows:,}": ratio for row in planner if (ratio := _to_bare_sql(results, row))
+        }
+        if ratios:
+            told = ", ".join(f"{ratio:.2f} × ({rows})" for rows, ratio in ratios.items())
+            text = f"manifest from {file_format}: CPU at most {MOST_BARE_SQL:g} × bare DuckDB's, fetching and MD5 apart"
+            yield Goal(text, told, max(ratios.values()) <= MOST_BARE_SQL)
+    peaks = {row.rows: 0.0 for row in sorted(results.planning, key=lambda row: row.rows) if row.contender == PLANNER}
+    for row in results.planning:
+        if row.contender == PLANNER:
+            peaks[row.rows] = max(peaks[row.rows], *row.peak_mb)
+    if peaks:
+        told = ", ".join(f"{peak:.0f} MB at {rows:,}" for rows, peak in peaks.items())
+        was_run = max(peaks) >= 100_000_000
+        text = "peak memory of the planner at most 1 GiB with an inventory of 100 million rows"
+        is_met = was_run and max(peaks.values()) <= MOST_PLANNER_MB
+        yield Goal(text, told if was_run else f"{told}; 100 million not run", is_met)
+
+
+def _to_bare_sql(results: Results, row: PlanningResult) -> float | None:
+    """Return the planner's CPU by DuckDB's: DuckDB is given the files, so what it takes to get them does not count."""
+    bare, fetch = results.find_planning(row.case, DUCKDB), results.find_planning(row.case, FETCH)
+    return (min(row.cpu_s) - min(fetch.cpu_s)) / min(bare.cpu_s) if bare and fetch else None

@@ -18,6 +18,7 @@ import time
 from functools import partial
 from typing import Any
 
+from benchmarks.null_listing import NullListing
 from benchmarks.scratch_store import Reply, ScratchStore, copy_result
 
 E_TAG = "9a0364b9e99bb480dd25e1f0284c8555"
@@ -61,6 +62,7 @@ class Sight:
         self.requests = 0
         self.first = self.last = 0.0
         self.scratch = ScratchStore()
+        self.listing = NullListing()
 
     def note(self) -> None:
         """Count a request on an object of the job; the clock is the one that all processes share."""
@@ -128,6 +130,8 @@ class NullS3(asyncio.Protocol):
     def _get(self, target: bytes) -> bytes:
         if target == b"/-/sight":
             return self._sight.told()
+        if b"list-type=2" in target:
+            return _answer(200, body=self._sight.listing.page(target.partition(b"?")[2].decode()))
         return _BUCKET_FACTS if target.endswith((b"?versioning", b"?versioning=")) else _NOT_FOUND
 
     def _scratch(self, head: bytes, body: bytes) -> bytes:

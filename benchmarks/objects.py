@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from airflow_s3batch import S3Object
 from airflow_s3batch.core.layout import JobLayout
@@ -20,6 +19,7 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access, run_batch
 from airflow_s3batch.engine.storage import Storage
 from airflow_s3batch.manifests.planning.shards import range_rows_for, write_shards
+from airflow_s3batch.manifests.planning.stage_files import StagedFile, StageWriter
 from airflow_s3batch.operations import Operation, Replay
 from airflow_s3batch.operations.requests import Call, Request, RunContext, Steps
 from benchmarks.servers import OBJECTS_BUCKET
@@ -96,7 +96,7 @@ def publish(storage: Storage, job_url: str, rows: int, range_rows: int | None = 
     chosen = range_rows or range_rows_for([rows])
     with tempfile.TemporaryDirectory(prefix="s3batch-bench-") as name:
         folder = Path(name)
-        staged = _stage(folder / "staged.parquet", rows)
+        staged = _stage(folder / "staged.arrow", rows)
         for written in write_shards([staged], [rows], chosen, folder):
             url = layout.shard(0, written.sha256)
             shard = ShardFile(0, url.key, rows, written.bytes, written.path.stat().st_size, written.sha256)
@@ -106,11 +106,11 @@ def publish(storage: Storage, job_url: str, rows: int, range_rows: int | None = 
     return ShardRef(job_url, 0, rows)
 
 
-def _stage(path: Path, rows: int) -> Path:
+def _stage(path: Path, rows: int) -> StagedFile:
     schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in FIXED_COLUMNS])
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with StageWriter(path, schema) as writer:
         for first in range(0, rows, _STAGED_ROWS):
             columns = zip(*objects(min(_STAGED_ROWS, rows - first), first), strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=False)]
-            writer.write_table(pa.table(arrays, schema=schema))
-    return path
+            writer.write(pa.record_batch(arrays, schema))
+    return writer.file

@@ -33,10 +33,11 @@ class Program(NamedTuple):
         listed.write_text("".join(f"{line}\n" for line in self.lines(keys, spec.run)))
         program = str(find_program(self.name, self.package))
         arguments = self.arguments(listed, spec.run, spec.window)
-        return measured_program(spec.objects, [program, *arguments], _environment(spec), folder / f"{self.name}.log")
+        return measured_program(spec.objects, [program, *arguments], environment(spec), folder / f"{self.name}.log")
 
 
-def _environment(spec: Spec) -> dict[str, str]:
+def environment(spec: Spec) -> dict[str, str]:
+    """Return what tells both programs where the objects of *spec* are."""
     endpoint = spec.endpoint
     return {
         "AWS_ACCESS_KEY_ID": endpoint.access_key,

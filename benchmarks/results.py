@@ -94,6 +94,33 @@ class ScaleResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanningResult:
+    """
+    One contender at making a manifest of an inventory of *rows* rows; a figure for each round.
+
+    Attributes:
+        share: which rows are selected, a name in `benchmarks.planning.inventories.WHERE`.
+        selected: how many these are.
+        cpu_s: user and system time of its process, start-up and imports aside.
+        peak_mb: the most memory that the process held, start-up and imports included.
+    """
+
+    file_format: str
+    rows: int
+    share: str
+    contender: str
+    selected: int
+    cpu_s: list[float]
+    wall_s: list[float]
+    peak_mb: list[float]
+
+    @property
+    def case(self) -> tuple[str, int, str]:
+        """What the contender had to do."""
+        return self.file_format, self.rows, self.share
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """All that was found, and under which conditions; *conditions* are sentences' parts by name."""
 
@@ -101,11 +128,17 @@ class Results:
     latency: list[LatencyResult] = field(default_factory=list)
     checkpoints: list[CheckpointResult] = field(default_factory=list)
     scale: list[ScaleResult] = field(default_factory=list)
+    planning: list[PlanningResult] = field(default_factory=list)
+    listing: list[CpuResult] = field(default_factory=list)
     conditions: dict[str, str] = field(default_factory=dict)
 
     def find_checkpoints(self, server: str, variant: str) -> CheckpointResult | None:
         """Return the result of that name, ``None`` if it was not measured."""
         return next((row for row in self.checkpoints if (row.server, row.variant) == (server, variant)), None)
+
+    def find_planning(self, case: tuple[str, int, str], contender: str) -> PlanningResult | None:
+        """Return the result of that name, ``None`` if it was not measured."""
+        return next((row for row in self.planning if (row.case, row.contender) == (case, contender)), None)
 
     def find_cpu(self, server: str, job: str, contender: str) -> CpuResult | None:
         """Return the result of that name, ``None`` if it was not measured."""
@@ -125,5 +158,7 @@ class Results:
             [LatencyResult(**row) for row in data["latency"]],
             [CheckpointResult(**row) for row in data["checkpoints"]],
             [ScaleResult(**row) for row in data["scale"]],
+            [PlanningResult(**row) for row in data.get("planning", ())],
+            [CpuResult(**row) for row in data.get("listing", ())],
             data["conditions"],
         )
