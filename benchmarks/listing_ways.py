@@ -12,8 +12,9 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import S3Access
 from airflow_s3batch.engine.storage import S3Storage
-from airflow_s3batch.manifests.sources import listing_files, listing_run
 from airflow_s3batch.manifests.sources.dataset import Place
+from airflow_s3batch.manifests.sources.listing import files as listing_files
+from airflow_s3batch.manifests.sources.listing import run as listing_run
 from airflow_s3batch.sources import Listing
 from airflow_s3batch.testing.process import find_program
 from benchmarks.measuring import Cost, Spec, measured_program

@@ -11,8 +11,8 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.hooks.airflow_names import TaskDeferralTimeout, conf
 from airflow_s3batch.hooks.arguments import as_moment
 from airflow_s3batch.hooks.errors import airflow_error, airflow_errors
-from airflow_s3batch.manifests.sources.athena import AthenaQuery, AthenaTable, OnAthena
-from airflow_s3batch.manifests.sources.athena_names import GLUE_CATALOG
+from airflow_s3batch.manifests.sources.athena.names import GLUE_CATALOG
+from airflow_s3batch.manifests.sources.athena.source import AthenaQuery, AthenaTable, OnAthena
 from airflow_s3batch.operators.manifest import ManifestOperator
 from airflow_s3batch.operators.selecting import age_problems
 from airflow_s3batch.triggers.athena_query import AthenaQueryTrigger
@@ -20,7 +20,7 @@ from airflow_s3batch.triggers.athena_query import AthenaQueryTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_s3batch.manifests.sources.athena_unload import QueryWatch
+    from airflow_s3batch.manifests.sources.athena.unload import QueryWatch
 
 ATHENA_KEY = "athena"
 """XCom key under which the query, what it read and how long it took are pushed."""
@@ -182,7 +182,7 @@ class AthenaToManifestOperator(ManifestOperator):
             ti = context["ti"]
             query = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, key=ATHENA_KEY)
             if self.cancel_on_kill and isinstance(query, Mapping):
-                from airflow_s3batch.manifests.sources.athena_client import Athena
+                from airflow_s3batch.manifests.sources.athena.client import Athena
 
                 with airflow_errors():
                     Athena(self.store.access()).stop(str(query["query_id"]))
@@ -196,7 +196,7 @@ class AthenaToManifestOperator(ManifestOperator):
             self._watch.stop()
 
     def _attempt(self, context: Context, sent: Collection[str] = ()) -> list[dict[str, Any]]:
-        from airflow_s3batch.manifests.sources.athena_unload import QueryRunningError, QueryWatch
+        from airflow_s3batch.manifests.sources.athena.unload import QueryRunningError, QueryWatch
 
         self._watch = watch = QueryWatch(poll_s=self.poll_interval_s, is_deferrable=self.deferrable)
         watch.sent.update(sent)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.hooks.arguments import as_int, as_number, as_texts
-from airflow_s3batch.manifests.sources.listing import MAX_CONCURRENCY, Listing
+from airflow_s3batch.manifests.sources.listing.source import MAX_CONCURRENCY, Listing
 from airflow_s3batch.operators.manifest import ManifestOperator
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.hooks.arguments import as_text, as_texts
-from airflow_s3batch.manifests.sources.parquet_files import ParquetFiles
+from airflow_s3batch.manifests.sources.parquet.source import ParquetFiles
 from airflow_s3batch.operators.manifest import ManifestOperator
 
 if TYPE_CHECKING:

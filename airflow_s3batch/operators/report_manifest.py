@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.hooks.arguments import as_text
-from airflow_s3batch.manifests.sources.report import CompletionReport
+from airflow_s3batch.manifests.sources.report.source import CompletionReport
 from airflow_s3batch.operators.manifest import ManifestOperator
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 
 if TYPE_CHECKING:
-    from airflow_s3batch.manifests.sources.athena_client import Athena, QueryState
+    from airflow_s3batch.manifests.sources.athena.client import Athena, QueryState
 
 
 class AthenaQueryTrigger(S3BatchTrigger):
@@ -64,7 +64,7 @@ class AthenaQueryTrigger(S3BatchTrigger):
 
     async def _athena(self) -> Athena:
         def connected() -> Athena:
-            from airflow_s3batch.manifests.sources.athena_client import Athena
+            from airflow_s3batch.manifests.sources.athena.client import Athena
 
             return Athena(self.store.access())
 
@@ -72,7 +72,7 @@ class AthenaQueryTrigger(S3BatchTrigger):
 
     async def _end(self, athena: Athena) -> QueryState:
         """Return where the query is once it is over."""
-        from airflow_s3batch.manifests.sources.athena_unload import PATIENCE
+        from airflow_s3batch.manifests.sources.athena.unload import PATIENCE
 
         troubles = 0
         while True:

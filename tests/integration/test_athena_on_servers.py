@@ -27,11 +27,11 @@ from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.storage import S3Storage
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.manifests.planning.wanted import WantedRows
-from airflow_s3batch.manifests.sources.athena import AthenaTable
-from airflow_s3batch.manifests.sources.athena_client import Athena
-from airflow_s3batch.manifests.sources.athena_faults import failure
-from airflow_s3batch.manifests.sources.athena_select import TableQuery
-from airflow_s3batch.manifests.sources.athena_unload import QueryWatch, unload_sql
+from airflow_s3batch.manifests.sources.athena.client import Athena
+from airflow_s3batch.manifests.sources.athena.faults import failure
+from airflow_s3batch.manifests.sources.athena.select import TableQuery
+from airflow_s3batch.manifests.sources.athena.source import AthenaTable
+from airflow_s3batch.manifests.sources.athena.unload import QueryWatch, unload_sql
 from airflow_s3batch.manifests.sources.dataset import Place
 from airflow_s3batch.manifests.sql.duck import open_locked
 from airflow_s3batch.testing import MemoryStorage

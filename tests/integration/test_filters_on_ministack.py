@@ -14,8 +14,8 @@ import duckdb
 import pytest
 
 from airflow_s3batch.manifests.columns import TYPES, InventoryColumn
-from airflow_s3batch.manifests.sources.athena_client import Athena
-from airflow_s3batch.manifests.sources.athena_unload import QueryWatch
+from airflow_s3batch.manifests.sources.athena.client import Athena
+from airflow_s3batch.manifests.sources.athena.unload import QueryWatch
 from airflow_s3batch.manifests.sql.catalogue import CATALOGUE
 from airflow_s3batch.manifests.sql.literals import literal
 from airflow_s3batch.manifests.sql.trino import to_trino

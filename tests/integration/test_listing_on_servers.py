@@ -19,13 +19,13 @@ from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.storage import S3Storage
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
-from airflow_s3batch.manifests.sources import listing_run
 from airflow_s3batch.manifests.sources.dataset import Dataset, Place
 from airflow_s3batch.manifests.sources.delivery import find_delivery
 from airflow_s3batch.manifests.sources.inventory import Inventory
-from airflow_s3batch.manifests.sources.listing import Listing
-from airflow_s3batch.manifests.sources.listing_files import ListingFiles
-from airflow_s3batch.manifests.sources.listing_ranges import Target
+from airflow_s3batch.manifests.sources.listing import run as listing_run
+from airflow_s3batch.manifests.sources.listing.files import ListingFiles
+from airflow_s3batch.manifests.sources.listing.ranges import Target
+from airflow_s3batch.manifests.sources.listing.source import Listing
 from airflow_s3batch.operations.requests import Call
 from airflow_s3batch.testing import (
     CutAnswer,

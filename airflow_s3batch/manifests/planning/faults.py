@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.sources.csv_faults import first_fault
+from airflow_s3batch.manifests.sources.csv.faults import first_fault
 from airflow_s3batch.manifests.sql.duck import sentences
 
 if TYPE_CHECKING:

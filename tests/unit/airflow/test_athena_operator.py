@@ -17,9 +17,9 @@ from airflow_s3batch.core.errors import AccessError, ArgumentError, Infrastructu
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException, TaskDeferralTimeout
 from airflow_s3batch.hooks.s3 import StoreSettings
-from airflow_s3batch.manifests.sources import athena_client
-from airflow_s3batch.manifests.sources.athena import AthenaQuery, AthenaTable
-from airflow_s3batch.manifests.sources.athena_client import QueryState
+from airflow_s3batch.manifests.sources.athena import client as athena_client
+from airflow_s3batch.manifests.sources.athena.client import QueryState
+from airflow_s3batch.manifests.sources.athena.source import AthenaQuery, AthenaTable
 from airflow_s3batch.testing.athena import AthenaEmulator
 from airflow_s3batch.triggers import AthenaQueryTrigger
 

@@ -13,8 +13,8 @@ from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.manifests.planning.guards import Guards
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
-from airflow_s3batch.manifests.sources.athena import AthenaTable
-from airflow_s3batch.manifests.sources.athena_unload import QueryWatch
+from airflow_s3batch.manifests.sources.athena.source import AthenaTable
+from airflow_s3batch.manifests.sources.athena.unload import QueryWatch
 from airflow_s3batch.testing.inventories import KINDS
 
 if TYPE_CHECKING:

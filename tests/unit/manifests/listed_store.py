@@ -9,9 +9,9 @@ from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
 
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.manifests.sources.listing_pages import Entries
-from airflow_s3batch.manifests.sources.listing_ranges import Order, Target
-from airflow_s3batch.manifests.sources.listing_walk import Walk
+from airflow_s3batch.manifests.sources.listing.pages import Entries
+from airflow_s3batch.manifests.sources.listing.ranges import Order, Target
+from airflow_s3batch.manifests.sources.listing.walk import Walk
 from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
 
 V2 = Call("ListObjectsV2")

@@ -12,8 +12,8 @@ from deliveries import NOW, deliver, objects, published_rows
 
 from airflow_s3batch.core.errors import InventoryError, ManifestError
 from airflow_s3batch.manifests.planning.selection import Selection
-from airflow_s3batch.manifests.sources.athena import AthenaQuery, AthenaTable
-from airflow_s3batch.manifests.sources.athena_own_query import checked_query
+from airflow_s3batch.manifests.sources.athena.own_query import checked_query
+from airflow_s3batch.manifests.sources.athena.source import AthenaQuery, AthenaTable
 from airflow_s3batch.testing.athena import AthenaEmulator
 
 if TYPE_CHECKING:

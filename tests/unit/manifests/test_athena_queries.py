@@ -19,9 +19,9 @@ from airflow_s3batch.core.errors import (
 )
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.planning.publish import publish_manifest
-from airflow_s3batch.manifests.sources.athena_client import Athena, QueryState
-from airflow_s3batch.manifests.sources.athena_faults import failure
-from airflow_s3batch.manifests.sources.athena_unload import QueryRunningError, QueryWatch
+from airflow_s3batch.manifests.sources.athena.client import Athena, QueryState
+from airflow_s3batch.manifests.sources.athena.faults import failure
+from airflow_s3batch.manifests.sources.athena.unload import QueryRunningError, QueryWatch
 from airflow_s3batch.testing.athena import AthenaEmulator, AwsError
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.manifests.planning.series import note_report
-from airflow_s3batch.manifests.sources.parquet_files import ParquetFiles
+from airflow_s3batch.manifests.sources.parquet.source import ParquetFiles
 from airflow_s3batch.reports.build import build_report
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from botocore.parsers import RestXMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_s3batch.manifests.sources import listing_xml
-from airflow_s3batch.manifests.sources.listing_pages import Page, parse_page
-from airflow_s3batch.manifests.sources.listing_xml import FIELDS, PageError
+from airflow_s3batch.manifests.sources.listing import xml as listing_xml
+from airflow_s3batch.manifests.sources.listing.pages import Page, parse_page
+from airflow_s3batch.manifests.sources.listing.xml import FIELDS, PageError
 
 MODEL = botocore.session.get_session().get_service_model("s3")
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)

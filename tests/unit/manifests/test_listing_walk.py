@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from listed_store import ListedStore, Walked
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError, ManifestError
-from airflow_s3batch.manifests.sources.listing_ranges import BINARY, BY_FOLDER, Order, after_all
-from airflow_s3batch.manifests.sources.listing_walk import OutOfOrderError
+from airflow_s3batch.manifests.sources.listing.ranges import BINARY, BY_FOLDER, Order, after_all
+from airflow_s3batch.manifests.sources.listing.walk import OutOfOrderError
 from airflow_s3batch.operations.requests import Request, Response
 
 KEYS = st.lists(

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sourced import IN, objects_of, parquet, put, rows_of, seen
 
 from airflow_s3batch.core.errors import InventoryError, ManifestError
-from airflow_s3batch.manifests.sources.csv_files import CsvManifest
-from airflow_s3batch.manifests.sources.parquet_files import ParquetFiles
+from airflow_s3batch.manifests.sources.csv.source import CsvManifest
+from airflow_s3batch.manifests.sources.parquet.source import ParquetFiles
 from airflow_s3batch.testing.storage import MemoryStorage
 
 KEYS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)

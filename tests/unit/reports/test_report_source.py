@@ -21,7 +21,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.sources.dataset import Dataset, Found, Place, RowFilter
-from airflow_s3batch.manifests.sources.report import CompletionReport
+from airflow_s3batch.manifests.sources.report.source import CompletionReport
 from airflow_s3batch.reports import build_report
 from airflow_s3batch.testing.storage import MemoryStorage
 
@@ -330,7 +330,7 @@ def test_what_can_not_be_a_choice() -> None:
 
 def test_memory_holds_no_more_than_some_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is as many result files as are said, and one row range is never parted."""
-    from airflow_s3batch.manifests.sources import report_rows
+    from airflow_s3batch.manifests.sources.report import rows as report_rows
 
     monkeypatch.setattr(report_rows, "FILES_AT_ONCE", 2)
     job = Job(objects(40), shard_rows=40, range_rows=4, group_rows=4)

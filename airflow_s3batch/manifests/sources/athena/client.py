@@ -11,7 +11,7 @@ import botocore.exceptions
 from botocore.config import Config
 
 from airflow_s3batch.core.errors import AccessError, ArgumentError, InfrastructureError
-from airflow_s3batch.manifests.sources.athena_faults import one_line, refusal
+from airflow_s3batch.manifests.sources.athena.faults import one_line, refusal
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.access import S3Access

@@ -13,7 +13,7 @@ from airflow_s3batch.manifests.columns import TYPES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_s3batch.manifests.sources.listing_pages import Entries
+    from airflow_s3batch.manifests.sources.listing.pages import Entries
 
 _ARROW = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "BIGINT": pa.int64(), "TIMESTAMP": pa.timestamp("ms")}
 _REQUIRED = frozenset({"bucket", "key"})

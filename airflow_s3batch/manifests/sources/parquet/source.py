@@ -77,7 +77,7 @@ class ParquetFiles:
         Raises:
             InventoryError: there are none, they are not Parquet, differ in their columns, or can't name objects.
         """
-        from airflow_s3batch.manifests.sources.parquet_heads import parquet_columns
+        from airflow_s3batch.manifests.sources.parquet.heads import parquet_columns
 
         files = [file for file in files_at(place.storage, self.urls, what="url") if file.size]
         if not files:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_s3batch.core.errors import InventoryError, ManifestError
-from airflow_s3batch.manifests.sources.athena_columns import METADATA_COLUMNS, TableColumn, inventory_columns
-from airflow_s3batch.manifests.sources.athena_partition import KEY, Partition, Wish, find_partition
+from airflow_s3batch.manifests.sources.athena.columns import METADATA_COLUMNS, TableColumn, inventory_columns
+from airflow_s3batch.manifests.sources.athena.partition import KEY, Partition, Wish, find_partition
 from airflow_s3batch.manifests.sources.dataset import Dataset, RowFilter
 from airflow_s3batch.manifests.sql.duck import identifier, quoted
 from airflow_s3batch.manifests.sql.sqltree import in_parentheses
@@ -15,9 +15,9 @@ from airflow_s3batch.manifests.sql.trino import to_trino
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_s3batch.manifests.sources.athena import AthenaTable
-    from airflow_s3batch.manifests.sources.athena_client import Athena
-    from airflow_s3batch.manifests.sources.athena_names import TableName
+    from airflow_s3batch.manifests.sources.athena.client import Athena
+    from airflow_s3batch.manifests.sources.athena.names import TableName
+    from airflow_s3batch.manifests.sources.athena.source import AthenaTable
     from airflow_s3batch.manifests.sources.dataset import Place
 
 _SELECT = "SELECT {}\nFROM {}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from airflow_s3batch.engine.executor import Executor
-from airflow_s3batch.manifests.sources.listing_ranges import BINARY, BY_FOLDER, Order, Target
-from airflow_s3batch.manifests.sources.listing_rows import record_batch
-from airflow_s3batch.manifests.sources.listing_walk import OutOfOrderError, Walk
+from airflow_s3batch.manifests.sources.listing.ranges import BINARY, BY_FOLDER, Order, Target
+from airflow_s3batch.manifests.sources.listing.rows import record_batch
+from airflow_s3batch.manifests.sources.listing.walk import OutOfOrderError, Walk
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.requests import RunContext
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from airflow_s3batch.core.outcomes import Outcome
     from airflow_s3batch.engine.access import S3Access
     from airflow_s3batch.engine.policy import Policy
-    from airflow_s3batch.manifests.sources.listing_files import ListingFiles
-    from airflow_s3batch.manifests.sources.listing_pages import Entries
+    from airflow_s3batch.manifests.sources.listing.files import ListingFiles
+    from airflow_s3batch.manifests.sources.listing.pages import Entries
     from airflow_s3batch.operations.requests import Steps
 
 ORDERS: Sequence[Order | None] = (BINARY, BY_FOLDER, None)

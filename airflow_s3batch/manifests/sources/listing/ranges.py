@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_s3batch.manifests.sources.listing_pages import NO_TAIL
+from airflow_s3batch.manifests.sources.listing.pages import NO_TAIL
 
 if TYPE_CHECKING:
     from airflow_s3batch.operations.requests import Call

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.manifests.sources.csv_heads import Head
+    from airflow_s3batch.manifests.sources.csv.heads import Head
 
 _AWS_FIELDS = (("bucket", "key"), ("bucket", "key", "version_id"))
 """Columns of AWS's CSV manifests, which have no header."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from airflow_s3batch.manifests.sources.listing_xml import ENTRIES, Column, PageError, parts_of
+from airflow_s3batch.manifests.sources.listing.xml import ENTRIES, Column, PageError, parts_of
 
 
 class Entries(NamedTuple):

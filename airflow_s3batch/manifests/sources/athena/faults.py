@@ -19,7 +19,7 @@ from airflow_s3batch.core.verdicts import Verdict, verdict_for
 if TYPE_CHECKING:
     import botocore.exceptions
 
-    from airflow_s3batch.manifests.sources.athena_client import QueryState
+    from airflow_s3batch.manifests.sources.athena.client import QueryState
 
 _BUSY = frozenset(
     {"TooManyRequestsException", "InternalServerException", "InternalServiceException", "ThrottlingException"}

@@ -10,13 +10,13 @@ from airflow_s3batch.core.errors import AccessError, ManifestError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.manifests.columns import SUPPLIED, TYPES, InventoryColumn
-from airflow_s3batch.manifests.sources.athena_client import Athena
+from airflow_s3batch.manifests.sources.athena.client import Athena
 from airflow_s3batch.manifests.sources.dataset import Dataset, Found
 from airflow_s3batch.manifests.sources.dataset_json import pin_datasets
 from airflow_s3batch.manifests.sql import duck
 
 if TYPE_CHECKING:
-    from airflow_s3batch.manifests.sources.athena_unload import Result
+    from airflow_s3batch.manifests.sources.athena.unload import Result
     from airflow_s3batch.manifests.sources.dataset import Place
 
 _DESCRIBE = "DESCRIBE SELECT * FROM read_parquet({})"

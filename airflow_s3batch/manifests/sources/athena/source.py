@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.sources.athena_names import GLUE_CATALOG, TableName
+from airflow_s3batch.manifests.sources.athena.names import GLUE_CATALOG, TableName
 from airflow_s3batch.manifests.sources.dataset import Found, Place
 from airflow_s3batch.manifests.sources.delivery import configuration_of
 
 if TYPE_CHECKING:
     from airflow_s3batch.manifests.columns import InventoryColumn
-    from airflow_s3batch.manifests.sources.athena_unload import QueryWatch, Statement
+    from airflow_s3batch.manifests.sources.athena.unload import QueryWatch, Statement
 
 CONTENTS = ("inventory", "metadata")
 COMPRESSIONS = ("ZSTD", "SNAPPY", "GZIP")
@@ -65,7 +65,7 @@ class OnAthena:
 
     def _statement(self, sql: str, catalog: str, database: str, about: Mapping[str, Any]) -> Statement:
         """Return *sql* with what goes along with it; *catalog* and *database*, which must exist, are its context."""
-        from airflow_s3batch.manifests.sources.athena_unload import Statement
+        from airflow_s3batch.manifests.sources.athena.unload import Statement
 
         return Statement(sql, database, catalog, self.workgroup, self.compression, self.uses_workgroup_output, about)
 
@@ -162,15 +162,15 @@ class AthenaTable(OnAthena):
         return bool(was == now)
 
     def known_columns(self) -> tuple[InventoryColumn, ...] | None:  # noqa: D102
-        from airflow_s3batch.manifests.sources.athena_columns import METADATA_COLUMNS
+        from airflow_s3batch.manifests.sources.athena.columns import METADATA_COLUMNS
 
         return tuple(column.seen for column in METADATA_COLUMNS) if self.is_metadata else None
 
     def find(self, place: Place) -> Found:
         """Let Athena select the rows, or take up the query that an earlier attempt has sent."""
-        from airflow_s3batch.manifests.sources.athena_result import found, queries
-        from airflow_s3batch.manifests.sources.athena_select import TableQuery
-        from airflow_s3batch.manifests.sources.athena_unload import run
+        from airflow_s3batch.manifests.sources.athena.result import found, queries
+        from airflow_s3batch.manifests.sources.athena.select import TableQuery
+        from airflow_s3batch.manifests.sources.athena.unload import run
 
         athena = queries(place)
 
@@ -211,9 +211,9 @@ class AthenaQuery(OnAthena):
 
     def find(self, place: Place) -> Found:
         """Let Athena run the query, or take up the one that an earlier attempt has sent."""
-        from airflow_s3batch.manifests.sources.athena_own_query import checked_query
-        from airflow_s3batch.manifests.sources.athena_result import found, queries
-        from airflow_s3batch.manifests.sources.athena_unload import run
+        from airflow_s3batch.manifests.sources.athena.own_query import checked_query
+        from airflow_s3batch.manifests.sources.athena.result import found, queries
+        from airflow_s3batch.manifests.sources.athena.unload import run
 
         def statement() -> Statement:
             checked = checked_query(self.query)

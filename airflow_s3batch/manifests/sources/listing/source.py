@@ -17,8 +17,8 @@ from airflow_s3batch.manifests.sources.inventory import pinned_dataset
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_s3batch.manifests.sources.listing_files import ListingFiles
-    from airflow_s3batch.manifests.sources.listing_ranges import Target
+    from airflow_s3batch.manifests.sources.listing.files import ListingFiles
+    from airflow_s3batch.manifests.sources.listing.ranges import Target
 
 MAX_CONCURRENCY = 32
 
@@ -134,8 +134,8 @@ class Listing:
     def _write(self, place: Place, folder: Path) -> S3Url:
         """List into files, and return the URL of the ``manifest.json`` that names them."""
         from airflow_s3batch.engine.policy import Policy
-        from airflow_s3batch.manifests.sources.listing_files import ListingFiles
-        from airflow_s3batch.manifests.sources.listing_run import list_into
+        from airflow_s3batch.manifests.sources.listing.files import ListingFiles
+        from airflow_s3batch.manifests.sources.listing.run import list_into
 
         assert place.access is not None  # noqa: S101 - looked at by `find`
         policy = Policy(max_concurrency=self.max_concurrency, max_requests_per_s=self.max_requests_per_s)
@@ -157,7 +157,7 @@ class Listing:
         return url
 
     def _target(self, url: S3Url) -> Target:
-        from airflow_s3batch.manifests.sources.listing_ranges import Target
+        from airflow_s3batch.manifests.sources.listing.ranges import Target
         from airflow_s3batch.operations.requests import Call
 
         params: dict[str, Any] = {"EncodingType": "url", **({"Prefix": url.key} if url.key else {})}

@@ -23,12 +23,12 @@ from airflow_s3batch.core.errors import (
     S3BatchError,
 )
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.sources.athena_faults import failure
+from airflow_s3batch.manifests.sources.athena.faults import failure
 from airflow_s3batch.manifests.sources.dataset import DataFile
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.layout import JobLayout
-    from airflow_s3batch.manifests.sources.athena_client import Athena, QueryState
+    from airflow_s3batch.manifests.sources.athena.client import Athena, QueryState
     from airflow_s3batch.manifests.sources.dataset import Place
 
 _REQUEST = ".request.json"

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_s3batch.manifests.columns import TYPES
-from airflow_s3batch.manifests.sources.listing_rows import arrow_schema
+from airflow_s3batch.manifests.sources.listing.rows import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

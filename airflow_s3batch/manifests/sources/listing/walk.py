@@ -18,10 +18,10 @@ from airflow_s3batch.core.errors import CapabilityError, InfrastructureError, Ma
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.manifests.sources.listing_pages import NO_TAIL, Entries, Page, Tail, parse_page
-from airflow_s3batch.manifests.sources.listing_ranges import Alphabet, KeyRange, Order, Seam, Target
-from airflow_s3batch.manifests.sources.listing_refusals import refusal
-from airflow_s3batch.manifests.sources.listing_xml import PageError
+from airflow_s3batch.manifests.sources.listing.pages import NO_TAIL, Entries, Page, Tail, parse_page
+from airflow_s3batch.manifests.sources.listing.ranges import Alphabet, KeyRange, Order, Seam, Target
+from airflow_s3batch.manifests.sources.listing.refusals import refusal
+from airflow_s3batch.manifests.sources.listing.xml import PageError
 from airflow_s3batch.operations.requests import Request
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from airflow_s3batch.core.errors import InventoryError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.columns import TYPES, InventoryColumn
-from airflow_s3batch.manifests.sources.csv_columns import Asked, Layout, layout_of
-from airflow_s3batch.manifests.sources.csv_heads import read_head
+from airflow_s3batch.manifests.sources.csv.columns import Asked, Layout, layout_of
+from airflow_s3batch.manifests.sources.csv.heads import read_head
 from airflow_s3batch.manifests.sources.dataset import CsvForm, DataFile, Dataset, Found, Place
 from airflow_s3batch.manifests.sources.dataset_json import pin_datasets, read_datasets
 from airflow_s3batch.manifests.sources.file_list import check_unchanged, files_at, url_problems

@@ -18,9 +18,9 @@ from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.engine.shard_file import fetch_shard
 from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.manifests.sources.dataset import DataFile
-from airflow_s3batch.manifests.sources.report_files import Report, fetch_result
-from airflow_s3batch.manifests.sources.report_ranges import RangePlace, Ranges, located
-from airflow_s3batch.manifests.sources.report_sql import aws_rows, our_rows
+from airflow_s3batch.manifests.sources.report.files import Report, fetch_result
+from airflow_s3batch.manifests.sources.report.ranges import RangePlace, Ranges, located
+from airflow_s3batch.manifests.sources.report.sql import aws_rows, our_rows
 from airflow_s3batch.manifests.sources.row_values import BROKEN_PERCENT
 from airflow_s3batch.manifests.sql.duck import open_locked, sentences
 from airflow_s3batch.manifests.sql.quoting import quoted

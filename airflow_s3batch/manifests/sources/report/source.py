@@ -19,7 +19,7 @@ from airflow_s3batch.manifests.sql.quoting import identifier
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
-    from airflow_s3batch.manifests.sources.report_files import Report
+    from airflow_s3batch.manifests.sources.report.files import Report
 
 OBJECTS: Mapping[str, tuple[str, ...]] = {
     "failed": ("failed",),
@@ -80,7 +80,7 @@ class CompletionReport:
         Raises:
             InventoryError: there is no report, it is not whole, or objects were worked on since it was made.
         """
-        from airflow_s3batch.manifests.sources.report_files import check_up_to_date, find_report
+        from airflow_s3batch.manifests.sources.report.files import check_up_to_date, find_report
 
         report = find_report(place.storage, S3Url.parse(self.url, what="url"))
         if report.summary is None:
@@ -95,8 +95,8 @@ class CompletionReport:
         return Found(read_datasets(place, pinned), dict(pinned))
 
     def _of_aws(self, place: Place, report: Report) -> Dataset:
-        from airflow_s3batch.manifests.sources.report_rows import aws_files, workbench
-        from airflow_s3batch.manifests.sources.report_sql import TOLD
+        from airflow_s3batch.manifests.sources.report.rows import aws_files, workbench
+        from airflow_s3batch.manifests.sources.report.sql import TOLD
 
         listed = {result.status for result in report.results}
         if "succeeded" in OBJECTS[self.objects] and "succeeded" not in listed:
@@ -111,8 +111,8 @@ class CompletionReport:
             return replace(dataset, files=tuple(aws_files(bench, wanted)))
 
     def _of_ours(self, place: Place, report: Report) -> Dataset:
-        from airflow_s3batch.manifests.sources.report_rows import our_files, workbench
-        from airflow_s3batch.manifests.sources.report_sql import TOLD
+        from airflow_s3batch.manifests.sources.report.rows import our_files, workbench
+        from airflow_s3batch.manifests.sources.report.sql import TOLD
 
         manifest = _manifest(place.storage, report)
         told = {column.name for column in TOLD}
@@ -165,7 +165,7 @@ def _manifest(storage: Storage, report: Report) -> Manifest:
 
 def _extra(storage: Storage, manifest: Manifest) -> dict[str, str]:
     """Return the DuckDB type of each extra column of *manifest*, by name."""
-    from airflow_s3batch.manifests.sources.parquet_heads import parquet_columns
+    from airflow_s3batch.manifests.sources.parquet.heads import parquet_columns
 
     if not manifest.shards or not manifest.columns:
         return dict.fromkeys(manifest.columns, "VARCHAR")

@@ -11,7 +11,7 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.sources.delivery import find_delivery
 
 if TYPE_CHECKING:
-    from airflow_s3batch.manifests.sources.athena_client import GlueTable
+    from airflow_s3batch.manifests.sources.athena.client import GlueTable
     from airflow_s3batch.manifests.sources.dataset import Dataset, Place
 
 KEY = "dt"
