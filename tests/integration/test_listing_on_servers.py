@@ -286,7 +286,7 @@ def test_a_later_attempt_filters_the_same_listing(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for deadly in (f"{LISTING}.listing_files.ListingFiles._manifest", f"{PLANNING}.publish.write_shards"):
+    for deadly in (f"{LISTING}.listing.files.ListingFiles._manifest", f"{PLANNING}.publish.write_shards"):
         with monkeypatch.context() as dying:
             dying.setattr(deadly, die)
             with pytest.raises(KeyboardInterrupt):

@@ -140,7 +140,7 @@ def test_shards_that_run_at_the_same_time_have_even_shares(
     shared: Callable[[int, int], SharedJob], pool: ThreadPoolExecutor
 ) -> None:
     """Counted once all of them know of one another; the progress lines say so."""
-    job = shared(3, 150)
+    job = shared(3, 300)
     runs = [pool.submit(job.attempt, shard, limited()) for shard in range(3)]
     for shard in range(3):
         job.wait_for(shard, 30)
@@ -148,7 +148,7 @@ def test_shards_that_run_at_the_same_time_have_even_shares(
     job.wait_for(0, before[0] + 60)
     others = [job.sent(shard) - before[shard] for shard in (1, 2)]
     assert all(30 <= sent <= 120 for sent in others)
-    assert all(run.result().succeeded == 150 for run in runs)
+    assert all(run.result().succeeded == 300 for run in runs)
     assert any("requests/s (100 over 3 shards)" in line for line in job.lines)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+from datafusion import SessionContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_inventories import COLUMNS, create_inventory, inventory_rows, inventory_table
@@ -51,7 +52,7 @@ FILTERS: st.SearchStrategy[Node] = st.recursive(
 @pytest.fixture(scope="module")
 def engines() -> dict[str, Callable[[str], list[int]]]:
     """How each engine gives the numbers of the rows that a filter selects."""
-    duck, trino, theirs = duckdb.connect(), trino_stand_in(), pytest.importorskip("datafusion").SessionContext()
+    duck, trino, theirs = duckdb.connect(), trino_stand_in(), SessionContext()
     duck.execute("SET disabled_optimizers = 'statistics_propagation'")
     create_inventory(duck, ROWS)
     create_inventory(trino, ROWS)
