@@ -79,8 +79,8 @@ test-airflow: env
 test-e2e: env
 	$(call pytest,.venv,tests/e2e tests/packaging)
 
-# Of the managed engine's Dags some; they take ten seconds each.
-LOWEST := not managed_jobs or job_from_inventory or clearing or confirmation or csv_manifest
+# Of the managed engine's Dags, and of those on other sources, some; they take ten seconds each.
+LOWEST := not (managed_jobs or jobs_from_files or listing_jobs or inventory_queue or planning_tasks) or job_from_inventory or clearing or confirmation or csv_manifest
 test-lowest: env .venv-lowest/made
 	$(call pytest,.venv-lowest,tests/unit,-n 2)
 	$(call pytest,.venv-lowest,tests/airflow,-n 2 -k "$(LOWEST)")

@@ -19,7 +19,7 @@ from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operators.batch_operation import POLICY, BatchOperationOperator, operation_problems
 from airflow_s3batch.operators.managed import ManagedBatchJobOperator
 from airflow_s3batch.operators.managed_arguments import managed_argument_problems, worker_argument_problems
-from airflow_s3batch.operators.manifest import ManifestOperator, engine_problems
+from airflow_s3batch.operators.manifest import ManifestOperator, engine_problems, params_problems, staging_problems
 from airflow_s3batch.operators.manifest_groups import planned_in_groups, planning_problems
 from airflow_s3batch.operators.origins import Origin
 from airflow_s3batch.operators.report import BatchReportOperator, report_problems
@@ -69,7 +69,7 @@ def s3_batch_job(
     keep_going: bool = False,
     allowed_failures: float = 0,
     notifications: Sequence[Any] = (),
-    outlets: Sequence[Any] = (),
+    outlets: Asset | Sequence[Any] = (),
     max_concurrency: int = 128,
     max_requests_per_s: float | None = None,
     request_timeout_s: float = 60.0,
@@ -198,6 +198,8 @@ def s3_batch_job(
         [
             *_unknown_names(unknown),
             *engine_problems(engine),
+            *params_problems(params),
+            *staging_problems(staging_limit),
             *origin.problems({**selecting, "job_url": job_url}),
             *_planning_problems(planning_tasks, source, selecting),
             *_work_problems(engine, operation, worker, managed),
@@ -233,7 +235,7 @@ def s3_batch_job(
             **({**verdict, "replay_unsafe": replay_unsafe, **managed} if engine == "managed" else worker),
             **{name: value for name, value in limits.items() if value is not None},
         },
-        {"notifications": notifications, "outlets": list(outlets), **verdict},
+        {"notifications": notifications, "outlets": _listed(outlets), **verdict},
         store if job_aws_conn_id in (None, aws_conn_id) else {"aws_conn_id": job_aws_conn_id},
     )
 
@@ -306,6 +308,11 @@ def _tasks(
         )
         manifest >> run >> last
     return group
+
+
+def _listed(outlets: Any) -> list[Any]:
+    """Return *outlets* as a list; like Airflow, take one for a list of one."""
+    return list(outlets) if isinstance(outlets, (list, tuple, set, frozenset)) else [outlets] if outlets else []
 
 
 def _unknown_names(names: Collection[str]) -> list[str]:

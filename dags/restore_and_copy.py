@@ -13,7 +13,7 @@ INVENTORY = "{{ var.value.get('s3batch_inventory', 's3://inventories/prod-lake/d
 JOB_URL = "{{ var.value.get('s3batch_job_url', 's3://ops/s3batch') }}"
 
 ARCHIVED = """
-split_part(key, '/', 1) = '{{ params.team }}' AND is_latest AND NOT is_delete_marker
+split_part(key, '/', 1) = $team AND is_latest AND NOT is_delete_marker
 AND storage_class IN ('GLACIER', 'DEEP_ARCHIVE')
 """
 
@@ -22,8 +22,7 @@ AND storage_class IN ('GLACIER', 'DEEP_ARCHIVE')
     schedule=None,
     tags=["s3batch"],
     params={
-        # The pattern keeps quotes out of the SQL above.
-        "team": Param("analytics", type="string", pattern="^[a-z0-9-]+$", description="first part of the keys"),
+        "team": Param("analytics", type="string", minLength=1, description="first part of the keys"),
         "days": Param(7, type="integer", minimum=1, description="how long the restored copies stay"),
         "target_bucket": Param("analytics-archive", type="string", description="must exist"),
     },

@@ -15,8 +15,7 @@ JOB_URL = "{{ var.value.get('s3batch_job_url', 's3://ops/s3batch') }}"
     schedule=None,
     tags=["s3batch"],
     params={
-        # The pattern keeps quotes out of the SQL below.
-        "team": Param("analytics", type="string", pattern="^[a-z0-9-]+$", description="first part of the keys"),
+        "team": Param("analytics", type="string", minLength=1, description="first part of the keys"),
         "target_bucket": Param("analytics-archive", type="string", description="must exist"),
     },
 )
@@ -25,7 +24,7 @@ def team_copy() -> None:
     s3_batch_job(
         group_id="copy",
         inventory=INVENTORY,
-        where="split_part(key, '/', 1) = '{{ params.team }}' AND is_latest AND NOT is_delete_marker",
+        where="split_part(key, '/', 1) = $team AND is_latest AND NOT is_delete_marker",
         operation=CopyObject(target_bucket="{{ params.target_bucket }}", target_key_prefix="lake"),
         job_url=JOB_URL,
     )

@@ -13,6 +13,11 @@ class JobLayout(NamedTuple):
     url: S3Url
 
     @property
+    def jobs(self) -> S3Url:
+        """The ``job_url`` that the job was started with, where all jobs' files lie."""
+        return S3Url(self.url.bucket, self.url.key.rpartition("/")[0])
+
+    @property
     def job(self) -> S3Url:
         """Selection, pinned source, Dag run, versions, fingerprint."""
         return self.url / "job.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -114,12 +114,12 @@ class S3Storage:
     def write(self, url: S3Url, body: bytes, content_type: str = "application/octet-stream") -> str:  # noqa: D102
         with _sentences("write", url):
             reply = self._client.put_object(Bucket=url.bucket, Key=url.key, Body=body, ContentType=content_type)
-        return str(reply["ETag"]).strip('"')
+        return _e_tag(url, reply)
 
     def list(self, prefix: S3Url) -> Iterator[StoredFile]:  # noqa: D102
         for page in self._pages(prefix):
             for entry in page.get("Contents", ()):
-                url, e_tag = S3Url(prefix.bucket, entry["Key"]), entry["ETag"].strip('"')
+                url, e_tag = S3Url(prefix.bucket, entry["Key"]), entry.get("ETag", "").strip('"')
                 yield StoredFile(url, entry["Size"], e_tag, entry["LastModified"])
 
     def folders(self, prefix: S3Url) -> Iterator[str]:  # noqa: D102
@@ -145,11 +145,21 @@ class S3Storage:
         with _sentences("write", url):
             self._client.upload_file(str(path), url.bucket, url.key, ExtraArgs={"ContentType": content_type, **plainly})
             reply = self._client.head_object(Bucket=url.bucket, Key=url.key)
-        return str(reply["ETag"]).strip('"')
+        return _e_tag(url, reply)
 
     def delete(self, url: S3Url) -> None:  # noqa: D102
         with _sentences("delete", url):
             self._client.delete_object(Bucket=url.bucket, Key=url.key)
+
+
+def _e_tag(url: S3Url, reply: Mapping[str, Any]) -> str:
+    """Return the ETag of *url*, which was written, without quotes."""
+    if not reply.get("ETag"):
+        raise AccessError(
+            f"{url} is written, but the store tells no ETag of it, so nobody can tell later whether it is still the "
+            "same; let the store keep ETags (JuiceFS: --keep-etag), or set job_url to another one"
+        )
+    return str(reply["ETag"]).strip('"')
 
 
 @contextlib.contextmanager

@@ -45,10 +45,8 @@ class TellsLineage:
 
     def note_lineage(self, of: Callable[[], Lineage]) -> None:
         """Keep what *of* returns, which is called only if OpenLineage listens. What it raises fails no task."""
-        if not is_listening():
-            return
         try:
-            self._lineage = of()
+            self._lineage = of() if is_listening() else None
         except Exception as error:  # noqa: BLE001 - the objects are done; only the tale of it is missing
             log.warning("OpenLineage is not told what this task read and wrote: %s: %s", type(error).__name__, error)
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_s3batch.core.errors import ManifestError
+from airflow.sdk import Param
+
+from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.identity import job_id
 from airflow_s3batch.core.manifest import Manifest, ShardRef
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import conf
-from airflow_s3batch.hooks.arguments import as_bytes, is_template, raise_for
+from airflow_s3batch.hooks.arguments import as_bytes, clauses, is_template, raise_for
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.operators.base import S3BatchOperator, about
 from airflow_s3batch.operators.lineage import manifest_lineage
 from airflow_s3batch.operators.outlets import manifest_facts, tell_outlets
-from airflow_s3batch.operators.selecting import SELECTING, TEMPLATED, selection_of, selection_problems
+from airflow_s3batch.operators.selecting import (
+    SELECTING,
+    TEMPLATED,
+    awaited,
+    check_given,
+    selection_of,
+    selection_problems,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,7 +79,7 @@ class ManifestOperator(S3BatchOperator):
         allowed_buckets: refuse to publish objects of other buckets.
         allowed_prefixes: refuse to publish objects whose key (or ``s3://bucket/key``) begins with none of these.
         max_change: refuse if the number of objects differs from that of this task's last manifest by more than this
-            share (0.5 is half).
+            share (0.5 is half). There is no comparing with an empty one, or of changes (*since*) with everything.
         objects_per_shard: rows per mapped task; chosen for a few minutes' work each if left out.
         max_shards: most mapped tasks; never more than ``[core] max_map_length``.
         resume: ``False`` makes a new manifest in a new folder, beside the one that this Dag run already has.
@@ -152,7 +162,8 @@ class ManifestOperator(S3BatchOperator):
         self.objects_per_shard = objects_per_shard
         self.max_shards = max_shards
         self.engine = engine
-        self.bindings = {name: value for name, value in dict(params or {}).items() if is_template(value)}
+        self.bindings = {name: value for name, value in _defaults(params).items() if is_template(value)}
+        self.awaited = awaited(self._selecting())
         self.resume = resume
         self.job_aws_conn_id = job_aws_conn_id
         self.memory_limit = memory_limit
@@ -160,7 +171,11 @@ class ManifestOperator(S3BatchOperator):
         self.staging_limit = staging_limit
         raise_for(
             type(self).__name__,
-            [*engine_problems(engine), *self.argument_problems({**own, **self._selecting(), "job_url": job_url})],
+            [
+                *engine_problems(engine),
+                *staging_problems(staging_limit),
+                *self.argument_problems({**own, **self._selecting(), "job_url": job_url}),
+            ],
         )
 
     @classmethod
@@ -246,6 +261,7 @@ class ManifestOperator(S3BatchOperator):
         Raises:
             ArgumentError: lists all that is wrong with them.
         """
+        check_given(self.awaited, self._selecting())
         selection = selection_of(self.source(), self._selecting(), self._values(context), most_shards=_most_mapped())
         raise_for(type(self).__name__, selection.problems())
         return selection
@@ -257,15 +273,59 @@ class ManifestOperator(S3BatchOperator):
         """Return the values of the parameters that the SQL names: rendered ones, unless the run was given others."""
         written = " ".join(map(str, [self.where or "", self.sql or "", *(self.columns or {}).values()]))
         given = dict(context.get("params") or {})
-        raw = dict(self.params)
+        raw = _defaults(self.params)
         rendered = {name: value for name, value in self.bindings.items() if given.get(name, raw[name]) == raw[name]}
         values = {**given, **rendered}
-        return {name: values[name] for name in set(_PARAMETER.findall(written)) if name in values}
+        named = {name: values[name] for name in set(_PARAMETER.findall(written)) if name in values}
+        raise_for(type(self).__name__, _nothings({name: named[name] for name in named if name in rendered}))
+        return named
 
 
 def engine_problems(engine: Any) -> list[str]:
     """Return what is wrong with the name of an engine."""
     return [] if engine in ENGINES else [f"engine={engine!r} is unknown; use 'worker' or 'managed'"]
+
+
+def staging_problems(staging_limit: Any) -> list[str]:
+    """Return what is wrong with the bytes that may lie on local disk; they can't be a template."""
+    try:
+        as_bytes("staging_limit", staging_limit)
+    except ArgumentError as error:
+        return [clauses(error)]
+    return []
+
+
+def params_problems(params: Any) -> list[str]:
+    """Return what is wrong with *params* as those of an Airflow task."""
+    if params is not None and not isinstance(params, Mapping):
+        return [f"params={params!r} is not a dict of names and values"]
+    found = []
+    for name, value in (params or {}).items():
+        try:
+            json.dumps(None if isinstance(value, Param) else value)
+        except (TypeError, ValueError):
+            found.append(
+                f"params: {name!r} is a {type(value).__name__}, and Airflow's params hold JSON only: write a time as "
+                "text in ISO 8601, a duration as to_days($n) or older_than(…), a task's output as "
+                "'{{ ti.xcom_pull(…) }}'"
+            )
+    return found
+
+
+def _defaults(params: Any) -> dict[str, Any]:
+    """Return what *params* are unless a run is given others; also of those that a run must be given."""
+    return {name: param.value if isinstance(param, Param) else param for name, param in (params or {}).items()}
+
+
+def _nothings(rendered: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the *rendered* parameters that say nothing: every key begins with an empty text."""
+    for name, value in rendered.items():
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str) and text.strip() in ("", "None"):
+                yield (
+                    f"params: {name!r} rendered to {value!r}, and every key begins with an empty text; "
+                    "give its template a value in every run"
+                )
 
 
 def _most_mapped() -> int:

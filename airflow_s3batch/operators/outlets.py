@@ -57,7 +57,3 @@ def report_facts(summary: JobSummary) -> dict[str, Any]:
         "failed_url": summary.failed_url,
         "summary_url": summary.summary_url,
     }
-
-
-def _is_asset(outlet: Any) -> bool:
-    return isinstance(outlet, Asset) or hasattr(outlet, "name") or hasattr(outlet, "uri")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ TEMPLATED = (*_TEXTS, "columns", "tables", *_WHOLE, "max_bytes", "max_change", *
 """Those that may be templates."""
 SELECTING = (*TEMPLATED, *_PLAIN)
 """All of them."""
+_NARROWING = ("since", *_WHOLE, "max_bytes", "max_change", *_LISTS)
+_ALLOWED = ("allowed_buckets", "allowed_prefixes")
 
 
 def selection_of(
@@ -36,6 +38,9 @@ def selection_of(
         ArgumentError: one of them can't be understood.
     """
     given = {name: arguments.get(name) for name in SELECTING}
+    for name in _ALLOWED:
+        if given[name] == []:
+            raise ArgumentError(f"{name}=[] allows nothing, but would be no limit; name some, or leave it out")
     numbers = {name: as_int(name, given[name]) for name in _WHOLE}
     lists = {name: as_texts(name, given[name]) for name in _LISTS}
     guards = Guards(
@@ -64,6 +69,26 @@ def selection_of(
         objects_per_shard=given["objects_per_shard"],
         max_shards=max_shards if most_shards is None else min(max_shards, most_shards),
     )
+
+
+def awaited(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which of the *arguments* that narrow a selection are other tasks' outputs."""
+    return tuple(name for name in _NARROWING if hasattr(arguments.get(name), "resolve"))
+
+
+def check_given(names: Sequence[str], arguments: Mapping[str, Any]) -> None:
+    """
+    Check that the outputs of tasks that stand for the arguments *names* have come, and say something.
+
+    Raises:
+        ArgumentError: one is ``None``, say because its task was skipped, or empty: that would turn a limit off.
+    """
+    for name in names:
+        if arguments[name] is None or arguments[name] in ("", [], ()):
+            raise ArgumentError(
+                f"{name}: the task that it comes from gave {arguments[name]!r}, which would turn it off; "
+                "let that task return a value in every run, or leave the argument out"
+            )
 
 
 def selection_problems(
@@ -131,6 +156,9 @@ def _type_problems(arguments: Mapping[str, Any]) -> list[str]:
         pairs = value.items() if isinstance(value, Mapping) else [(0, 0)]
         if not all(isinstance(item, str) for pair in pairs for item in pair):
             found.append(f"{name}={value!r} is not a dict of {what}")
+    markers = arguments.get("include_delete_markers")
+    if markers is not None and not isinstance(markers, bool):
+        found.append(f"include_delete_markers={markers!r} is neither True nor False (it can't be a template)")
     for name in ("objects_per_shard", "max_shards"):
         value = arguments.get(name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):

@@ -37,10 +37,11 @@ class S3InventoryTrigger(S3BatchTrigger, BaseEventTrigger):
     taken after *poll_interval_s*: this trigger never ends by itself, for Airflow would start it again at once.
 
     Which deliveries were told is remembered in the asset's state (before Airflow 3.3 in a Variable
-    ``s3batch_told:<name>``), `HAND_OVER_S` after Airflow was given the event. So what comes while no triggerer runs or
-    the Dag is paused is told later, and nothing is told twice, with one exception: a triggerer that is killed in these
-    seconds leaves open whether the event was stored; then it is told again. Triggerers share the memory; Airflow runs
-    a watcher in one of them. A watcher that has never told of anything begins with the newest delivery that is there.
+    ``s3batch_told:<name>``), `HAND_OVER_S` after Airflow was given the event. So what comes while no triggerer runs, or
+    Airflow has stopped the watcher because all its Dags are paused, is told later, and nothing is told twice, with one
+    exception: a triggerer that is killed in these seconds leaves open whether the event was stored; then it is told
+    again. Triggerers share the memory; Airflow runs a watcher in one of them. A watcher that has never told of anything
+    begins with the newest delivery that is there.
 
     With *queue_url* an SQS queue is asked instead of the folder listed (the folder is looked into once at the start):
     S3 has to send ``s3:ObjectCreated:*`` of keys that end in ``manifest.checksum`` to it, directly, through SNS or

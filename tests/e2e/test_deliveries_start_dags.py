@@ -88,7 +88,8 @@ def test_each_delivery_starts_each_dag_once(stack: AirflowStack, server: Server)
     """What was there before the Dags is told, then each new one; the run works on the delivery that has started it."""
     lake = Lake(server)
     told = [lake.deliver(age_h=3, objects=3)]
-    (stack.home / "dags" / "watching.py").write_text(DAGS.format(queue=lake.queue))
+    dags = stack.home / "dags" / "watching.py"
+    dags.write_text(DAGS.format(queue=lake.queue))
     wait_for(stack, told)
 
     lake.notify()
@@ -97,6 +98,7 @@ def test_each_delivery_starts_each_dag_once(stack: AirflowStack, server: Server)
     for way in WAYS:
         events = stack.api.call("GET", "/assets/events", source_dag_id=way)["asset_events"]
         assert [event["extra"]["rows"] for event in events] == [3, 4]
+    dags.unlink()  # the watchers would go on looking beside the other tests
 
 
 def sources(stack: AirflowStack, dag_id: str) -> list[str]:

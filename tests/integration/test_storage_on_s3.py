@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.storage import S3Storage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from server_users import BucketFactory
 
     from airflow_s3batch.testing import Server
@@ -65,3 +68,26 @@ def test_a_store_that_is_away_is_worth_a_retry() -> None:
     with pytest.raises(InfrastructureError, match="can't read s3://bucket/a") as caught:
         storage.read(S3Url("bucket", "a"))
     assert caught.value.is_retryable
+
+
+def test_a_store_that_keeps_no_e_tags_is_told(tmp_path: Path) -> None:
+    """As JuiceFS does unless it is asked to."""
+
+    class Client:
+        def put_object(self, **_: Any) -> dict[str, Any]:
+            return {}
+
+        head_object = put_object
+
+        def upload_file(self, *_: Any, **__: Any) -> None:
+            pass
+
+    class Access(S3Access):
+        def client(self, service: str = "s3") -> Any:
+            return Client()
+
+    storage, url = S3Storage(Access(endpoint_url="http://127.0.0.1:1")), S3Url("ops", "job.json")
+    with pytest.raises(AccessError, match=r"s3://ops/job\.json is written, but the store tells no ETag of it"):
+        storage.write(url, b"{}")
+    with pytest.raises(AccessError, match="tells no ETag"):
+        storage.upload(tmp_path, url)

@@ -45,11 +45,30 @@ def check_sql(connection: duckdb.DuckDBPyConnection, selection: Selection, datas
     Raises:
         ManifestError: what is wrong, and what would be right.
     """
+    _check_same_kind(datasets)
     columns = common_columns(datasets)
     for dataset in datasets:
         check_delete_markers(dataset, selection)
         if not selection.sql:
             check_selection(connection, bound_for(connection, selection, dataset), columns, source=_named(datasets))
+
+
+def _check_same_kind(datasets: Sequence[Dataset]) -> None:
+    """
+    Check that what is told of a bucket twice is told in one way: an object would count as two else.
+
+    Raises:
+        ManifestError: one of two inventories of a bucket lists all versions, the other one current objects.
+    """
+    first: dict[str, Dataset] = {}
+    for dataset in datasets:
+        other = first.setdefault(dataset.source_bucket, dataset)
+        if other.is_versioned != dataset.is_versioned:
+            raise ManifestError(
+                f"{other.url} and {dataset.url} are both about {dataset.source_bucket or 'the same buckets'}, and "
+                "only one of them lists all versions: an object would be selected as a version and once more without "
+                "one; name one of them"
+            )
 
 
 def common_columns(datasets: Sequence[Dataset]) -> tuple[InventoryColumn, ...]:

@@ -93,7 +93,7 @@ class Candidates:
     @property
     def source(self) -> str:
         """All rows as SQL reads them; there must be some."""
-        return f"read_parquet([{', '.join(quoted(str(file.path)) for file in self._files)}])"
+        return f"read_parquet([{', '.join(quoted(str(file.path)) for file in self._files)}], hive_partitioning = false)"
 
     def where(self, query: str) -> Mask:
         """Return the mask of the rows whose numbers *query* gives."""
@@ -110,14 +110,17 @@ class Candidates:
     def _parts(self, columns: str, mask: Mask) -> Iterator[str]:
         for file in self._files:
             stays = mask.part(file.first, file.first + file.rows)
-            rows = f"read_parquet({quoted(str(file.path))}, file_row_number = true) AS staged"
+            rows = (
+                f"read_parquet({quoted(str(file.path))}, file_row_number = true, hive_partitioning = false) AS staged"
+            )
             if stays.all():
                 yield _SELECT.format(columns.format(file.first), rows)
                 continue
             # A semi join by number would not keep the order.
             path = file.path.with_suffix(".mask")
             pq.write_table(pa.table({"stays": stays}), path)
-            joined = f"{rows} POSITIONAL JOIN read_parquet({quoted(str(path))}) AS mask WHERE mask.stays"
+            masked = f"read_parquet({quoted(str(path))}, hive_partitioning = false)"
+            joined = f"{rows} POSITIONAL JOIN {masked} AS mask WHERE mask.stays"
             yield _SELECT.format(columns.format(file.first), joined)
 
     def delete(self) -> None:

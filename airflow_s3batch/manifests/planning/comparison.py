@@ -20,6 +20,8 @@ from airflow_s3batch.manifests.planning.pin import Job, read_job
 from airflow_s3batch.manifests.planning.selection import PREVIOUS
 from airflow_s3batch.manifests.planning.tables import pinned_table
 from airflow_s3batch.manifests.sources.delivery import find_delivery
+from airflow_s3batch.manifests.sources.report.files import check_up_to_date, find_report
+from airflow_s3batch.manifests.sql.duck import open_sealed
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
@@ -42,7 +44,8 @@ def pinned_comparison(
     Return what ``since``, ``exclude`` and ``tables`` come to now, JSON-ready: for later attempts, and the next run.
 
     Raises:
-        InventoryError: the delivery that ``since`` names can't be found.
+        InventoryError: the delivery that ``since`` names can't be found, or a job that ``exclude`` names has worked on
+            objects since its report was made.
         ManifestError: a job that ``exclude`` names has no report, or a table is not there.
     """
     pinned: dict[str, Any] = {"asked": asked_of(selection, datasets)}
@@ -63,10 +66,11 @@ def asked_of(selection: Selection, datasets: Sequence[Dataset]) -> list[str]:
 
     A SELECT reads all datasets at once; its ``$snapshot_time`` is that of the oldest.
     """
-    if selection.sql:
-        oldest = min(datasets, key=lambda dataset: dataset.created or dt.datetime.max.replace(tzinfo=dt.UTC))
-        return [bound_for(None, selection, oldest).sql] * len(datasets)
-    return [bound_for(None, selection, dataset).where for dataset in datasets]
+    with open_sealed() as parser:
+        if selection.sql:
+            oldest = min(datasets, key=lambda dataset: dataset.created or dt.datetime.max.replace(tzinfo=dt.UTC))
+            return [bound_for(parser, selection, oldest).sql] * len(datasets)
+        return [bound_for(parser, selection, dataset).where for dataset in datasets]
 
 
 def _since_delivery(place: Place, since: str, datasets: Sequence[Dataset]) -> Pinned:
@@ -97,14 +101,14 @@ def _since_previous(place: Place, selection: Selection, series: Series | None) -
     job = read_job(place.storage, JobLayout(url))
     if job is None:
         return {"nothing": f"{url}, the last job of this task, is gone"}
-    if _is_same_run(url, place.layout.url):
-        return dict(job.comparison.get("since") or {"nothing": "this run starts over, and compared with nothing then"})
     changed = list(_differences(job, selection))
     if changed:
         return {
             "nothing": f"the selection has changed since {url}: {'; '.join(changed)}. Dates that differ from run to "
             "run belong into params="
         }
+    if _is_same_run(url, place.layout.url):
+        return dict(job.comparison.get("since") or {"nothing": "this run starts over, and compared with nothing then"})
     return _previous(place, selection, job)
 
 
@@ -114,7 +118,7 @@ def _previous(place: Place, selection: Selection, job: Job) -> Pinned:
     if report is None:
         return {"nothing": f"the report of {job.layout.url}, the last job of this task, is gone"}
     try:
-        datasets_of(place, selection, job)
+        _check_there(place.storage, datasets_of(place, selection, job))
     except S3BatchError as error:
         if error.is_retryable:
             raise
@@ -125,6 +129,18 @@ def _previous(place: Place, selection: Selection, job: Job) -> Pinned:
         "report": report,
         "asked": job.comparison["asked"],
     }
+
+
+def _check_there(storage: Storage, datasets: Sequence[Dataset]) -> None:
+    """
+    Check that the first data file of each of *datasets* is there: a lifecycle rule takes all of them in one day.
+
+    Raises:
+        InventoryError: one is gone.
+    """
+    for url in (dataset.file_url(dataset.files[0]) for dataset in datasets if dataset.files):
+        if not any(found.url == url for found in storage.list(url)):
+            raise InventoryError(f"{url}: this data file is gone")
 
 
 def datasets_of(place: Place, selection: Selection, job: Job) -> tuple[Dataset, ...]:
@@ -188,6 +204,9 @@ def _done(place: Place, url: str) -> Pinned:
             raise ManifestError(
                 f"exclude: {folder} has no report yet, so nobody knows what succeeded there; let its report task end"
             )
+        found = find_report(place.storage, folder)
+        if found.summary is not None:
+            check_up_to_date(place.storage, found)
         return {"job": str(folder), "report": report}
     given = S3Url.parse(url, what="exclude")
     report = _copied(place, given if given.key.endswith(".json") else given / "manifest.json")

@@ -149,7 +149,11 @@ class Delta:
         )
         if not number:
             return []
-        return [relations.named_again(rows.numbered(relations.IDENTITY, mask), f"read_parquet({quoted(str(path))})")]
+        return [
+            relations.named_again(
+                rows.numbered(relations.IDENTITY, mask), f"read_parquet({quoted(str(path))}, hive_partitioning = false)"
+            )
+        ]
 
 
 def not_done(bench: Bench, pinned: Mapping[str, Any], rows: Candidates, mask: Mask, *, versions: bool) -> Mask:

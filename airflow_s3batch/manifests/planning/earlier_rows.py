@@ -81,7 +81,7 @@ def without_failed(rows: str, failed: str) -> str:
 
 
 def _read(path: Path) -> str:
-    return f"read_parquet({quoted(str(path))})"
+    return f"read_parquet({quoted(str(path))}, hive_partitioning = false)"
 
 
 def _stage_report(storage: Storage, report: Mapping[str, Any], status: str, path: Path, room: Room) -> int:

@@ -155,7 +155,7 @@ class Planning:
         plans = [self._left_plan(job, group, refs[0].of) for group in range(refs[0].of)]
         staged = _together(plans)
         guards = self.selection.guards
-        last = series.published(self.storage) if series and guards.max_change is not None else None
+        last = series.comparable(self.storage, job) if series and guards.max_change is not None else None
         guards.check(staged, what=self.selection.source.name(), last=last, log=self.log)
         shards = evened(
             self.storage,

@@ -147,8 +147,11 @@ def write_job(
     """
     Pin what a source found, and return what is stored then.
 
-    That is what another attempt stored if it wrote at the same moment and later.
+    That is what another attempt stored if it was faster (finding may take long), or wrote at the same moment and later.
     """
+    overtaken = read_job(storage, layout)
+    if overtaken is not None:
+        return overtaken
     document = {
         "format": FORMAT,
         "job_id": layout.url.key.rpartition("/")[2],

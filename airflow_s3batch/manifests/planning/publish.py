@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.errors import ArgumentError, InfrastructureError
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import NO_COLUMNS
 from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.manifests.planning.binding import check_sql
-from airflow_s3batch.manifests.planning.pin import Job, newest_job, write_job
+from airflow_s3batch.manifests.planning.pin import Job, newest_job, read_job, write_job
 from airflow_s3batch.manifests.planning.series import Series
 from airflow_s3batch.manifests.planning.sets import pinned_comparison, stage_sets
 from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes, write_shards
@@ -85,8 +85,9 @@ def publish_manifest(
     with staging_folder(staging_dir) as folder:
         with duck.open_locked(folder, memory_limit=memory_limit, threads=threads) as connection:
             job, found = pinned_data(place, connection, selection, job, series, about)
-            # Several datasets may name the same object, and it must not be in the manifest twice.
-            stage = stage_rows if selection.is_rowwise and len(found.datasets) == 1 else stage_sets
+            # What names the same object twice must not do so in the manifest.
+            names_once = len(found.datasets) == 1 and not selection.source.may_repeat
+            stage = stage_rows if selection.is_rowwise and names_once else stage_sets
             staged = stage(connection, place, found.datasets, selection, folder, job=job, staging_limit=staging_limit)
         log(_selected_line(staged))
         last = series.comparable(storage, job) if series and selection.guards.max_change is not None else None
@@ -208,10 +209,21 @@ def uploaded_shards(
 
 
 def write_manifest(storage: Storage, job: Job, manifest: Manifest, log: Log) -> Manifest:
-    """Write *manifest*, whose shards are uploaded; return the one that counts if another attempt was faster."""
+    """
+    Write *manifest*, whose shards are uploaded; return the one that counts if another attempt was faster.
+
+    Raises:
+        InfrastructureError: ``job.json`` by now has pinned other data than *manifest* was made of.
+    """
     published = published_manifest(storage, job)
     if published is not None:
         return published  # two planners must not disagree on which files count
+    pinned = read_job(storage, job.layout)
+    if pinned is None or pinned.fingerprint != job.fingerprint:
+        raise InfrastructureError(
+            f"{job.layout.job}: another attempt has started this job with other data at the same moment, so this one "
+            "publishes nothing; the next attempt goes on with what is pinned now"
+        )
     storage.write(job.layout.manifest, manifest.to_json().encode(), "application/json")
     log(_published_line(manifest))
     return manifest

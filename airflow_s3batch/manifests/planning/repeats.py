@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3batch.core.errors import ManifestError
+from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.manifests.planning.masks import Mask
 
 if TYPE_CHECKING:
@@ -37,7 +39,27 @@ def first_rows(connection: duckdb.DuckDBPyConnection, rows: Candidates, mask: Ma
     return mask.without(later)
 
 
-def contradiction(
+def check_contradiction(
+    connection: duckdb.DuckDBPyConnection, rows: Candidates, columns: Sequence[str], *, subject: str, advice: str
+) -> None:
+    """
+    Check that no two of *rows* that name the same object version differ in *columns* (SQL); *subject* gave them.
+
+    Raises:
+        ManifestError: two do; *advice* is the next step.
+    """
+    found = _contradiction(connection, rows, columns)
+    if found is None:
+        return
+    bucket, key, version_id, times = found
+    version = f" (version {version_id})" if version_id else ""
+    raise ManifestError(
+        f"{subject} s3://{bucket}/{encode_key(key)}{version} {times:,} times, with different columns, but an object is "
+        f"worked on once; {advice}"
+    )
+
+
+def _contradiction(
     connection: duckdb.DuckDBPyConnection, rows: Candidates, columns: Sequence[str]
 ) -> tuple[Any, ...] | None:
     """Return bucket, key, version and number of rows of an object that differ in *columns* (SQL), ``None`` if none."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _REWRITTEN_ROWS = 20_480
 _SELECT = "SELECT {} FROM {}"
+_LINE_ENDS = {"\n": ", new_line = '\\n'", "\r\n": ", new_line = '\\r\\n'"}
 
 
 def check_delete_markers(dataset: Dataset, selection: Selection) -> None:
@@ -97,16 +98,18 @@ def _checked_key(names: Collection[str]) -> str:
 
 
 def _csv_reader(dataset: Dataset, paths: Sequence[Path]) -> str:
-    columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in dataset.csv.names or dataset.columns)
     form = dataset.csv
+    columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in form.names or dataset.columns)
+    line_end = _LINE_ENDS.get(form.line_end, "")
     return (
         f"read_csv({_list(paths)}, columns = {{{columns}}}, auto_detect = false, header = {form.has_header}, "
-        f"delim = {quoted(form.delimiter)}, quote = '\"', escape = '\"', compression = {quoted(form.compression)})"
+        f"delim = {quoted(form.delimiter)}, quote = '\"', escape = '\"', compression = {quoted(form.compression)}"
+        f"{line_end}, hive_partitioning = false)"
     )
 
 
 def _parquet_reader(_dataset: Dataset, paths: Sequence[Path]) -> str:
-    return f"read_parquet({_list(paths)}, binary_as_string = true)"
+    return f"read_parquet({_list(paths)}, binary_as_string = true, hive_partitioning = false)"
 
 
 def _value(dataset: Dataset, column: InventoryColumn) -> str:
@@ -122,6 +125,9 @@ def _value(dataset: Dataset, column: InventoryColumn) -> str:
         return f"CASE WHEN contains({text}, '\"') THEN trim({text}, '\"') ELSE {text} END"  # trim() by itself is slow
     if column.name in ("is_latest", "is_delete_marker"):
         return f"COALESCE(CAST({text} AS BOOLEAN), FALSE)"
+    if is_csv and column.type == "TIMESTAMP":  # DuckDB drops any zone but Z in silence; S3 itself writes Z
+        zoned = f"CAST(CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        return f"CASE WHEN ends_with({name}, 'Z') THEN CAST({text} AS TIMESTAMP) ELSE {zoned} END"
     return f"CAST({text} AS {column.type})"
 
 

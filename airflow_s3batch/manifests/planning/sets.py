@@ -20,7 +20,7 @@ from airflow_s3batch.manifests.planning.delta import Delta, earlier_data, has_ve
 from airflow_s3batch.manifests.planning.fetch import batch_bytes_for
 from airflow_s3batch.manifests.planning.masks import Mask
 from airflow_s3batch.manifests.planning.matching import Bench, check_versions, stage_matching
-from airflow_s3batch.manifests.planning.repeats import first_rows
+from airflow_s3batch.manifests.planning.repeats import check_contradiction, first_rows
 from airflow_s3batch.manifests.planning.staged import Stage
 from airflow_s3batch.manifests.planning.statement import stage_statement
 from airflow_s3batch.manifests.sql.duck import identifier, sentences
@@ -67,7 +67,7 @@ def stage_sets(
     columns, read = sets.stage(rows)
     with sentences("comparing rows"):
         mask = sets.chosen(rows)
-    stage = Stage(folder, selection.guards, most_bytes=room.left)
+    stage = Stage(folder, selection.guards, most_bytes=room.left, jobs=place.layout.jobs)
     with sentences("reading the selected rows again"):
         for query in rows.kept(", ".join(map(identifier, columns)), mask):
             stage.add(connection, query)
@@ -120,6 +120,15 @@ class _Sets:
         return Delta(self._bench, self._selection, since, self._datasets, then)
 
     def _once(self, rows: Candidates, mask: Mask) -> Mask:
+        source, columns = self._selection.source, (*FIXED_COLUMNS, *self._selection.columns)
+        if source.may_repeat and not self._selection.sql:
+            check_contradiction(
+                self._bench.connection,
+                rows,
+                [identifier(name) for name in columns],
+                subject=f"{source.name()}: the rows that match name",
+                advice="say which row is meant by where=, or by sql= with DISTINCT ON (bucket, key, version_id)",
+            )
         first = first_rows(self._bench.connection, rows, mask)
         if first.kept < mask.kept:
             self._log(f"{mask.kept - first.kept:,} rows name an object that another row names, too; each counts once")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_s3batch.core.errors import InfrastructureError, ManifestError
+from airflow_s3batch.core.errors import InfrastructureError, ManifestError, SelectionError
 from airflow_s3batch.core.manifest import FIXED_COLUMNS
 from airflow_s3batch.manifests.planning.binding import bound_for
 from airflow_s3batch.manifests.planning.faults import in_inventory_words
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.manifests.planning.guards import Guards
     from airflow_s3batch.manifests.planning.pin import Job
     from airflow_s3batch.manifests.planning.selection import Selection
@@ -70,14 +71,19 @@ class Stage:
     compressed once they take a quarter of the disk that they may take.
     """
 
-    def __init__(self, folder: Path, guards: Guards, *, most_bytes: int) -> None:
-        """The files take at most *most_bytes* in *folder*; *guards* say which rows are strays."""
+    def __init__(self, folder: Path, guards: Guards, *, most_bytes: int, jobs: S3Url | None = None) -> None:
+        """
+        The files take at most *most_bytes* in *folder*; *guards* say which rows are strays.
+
+        What lies below *jobs*, the folder of all jobs, is refused: it is what jobs are resumed from, and reports.
+        """
         self._folder = folder
         self._most_bytes = most_bytes
         self._files: list[StagedFile] = []
         self._schema: pa.Schema | None = None
         self._file_bytes = 0
-        self._tally = Tally(guards)
+        self._jobs = jobs
+        self._tally = Tally(guards, jobs)
 
     def add(self, connection: duckdb.DuckDBPyConnection, query: str) -> int:
         """
@@ -117,7 +123,18 @@ class Stage:
         return sum(file.rows for file in self._files)
 
     def staged(self, *, read: int | None) -> Staged:
-        """Return all of it; *read* is for `Staged`."""
+        """
+        Return all of it; *read* is for `Staged`.
+
+        Raises:
+            SelectionError: files of jobs are among the rows.
+        """
+        if self._tally.own:
+            raise SelectionError(
+                f"{self._tally.own:,} of the selected objects are files of jobs, below {self._jobs}/: what jobs are "
+                "resumed from, and reports; nothing was done to them. Leave them out "
+                f"(AND NOT starts_with(key, '{self._jobs.key if self._jobs else ''}/')), or keep them in another bucket"
+            )
         names = self._schema.names if self._schema else FIXED_COLUMNS
         return Staged(
             tuple(self._files),
@@ -191,7 +208,7 @@ def stage_rows(
     """
     batch_bytes = batch_bytes or batch_bytes_for(staging_limit)
     room = room_for_rows(datasets, batch_bytes, staging_limit)
-    stage = Stage(folder, selection.guards, most_bytes=room)
+    stage = Stage(folder, selection.guards, most_bytes=room, jobs=place.layout.jobs)
     read: int | None = 0
     for dataset in datasets:
         wanted = bound_for(connection, selection, dataset)

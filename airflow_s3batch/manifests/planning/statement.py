@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.errors import ManifestError
-from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.manifest import FIXED_COLUMNS
 from airflow_s3batch.manifests.columns import TYPES
 from airflow_s3batch.manifests.planning.binding import common_columns
 from airflow_s3batch.manifests.planning.masks import Mask
-from airflow_s3batch.manifests.planning.repeats import contradiction, first_rows
+from airflow_s3batch.manifests.planning.repeats import check_contradiction, first_rows
 from airflow_s3batch.manifests.planning.scan import inventory_query
 from airflow_s3batch.manifests.planning.tables import table_views
 from airflow_s3batch.manifests.sql.duck import identifier, quoted, sentences
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 VIEW = "inventory"
 _ORDER = "bucket, key, version_id NULLS FIRST"
+_ADVICE = "say which row is meant by GROUP BY or DISTINCT ON (bucket, key, version_id)"
 
 
 def stage_statement(
@@ -66,7 +66,7 @@ def stage_statement(
     names = (*FIXED_COLUMNS, *_extra_names(checked))
     listed = [identifier(name) for name in names]
     with sentences("sql"):
-        _check_contradiction(contradiction(bench.connection, raw, listed))
+        check_contradiction(bench.connection, raw, listed, subject="sql: it gives", advice=_ADVICE)
         first = first_rows(bench.connection, raw, Mask.full(raw.rows))
         rows.add(f"SELECT {', '.join(listed)} FROM ({raw.numbered(', '.join(listed), first)}) ORDER BY {_ORDER}")
     raw.delete()
@@ -128,20 +128,3 @@ def _outputs(checked: CheckedSelect) -> list[str]:
         fixed[name] = f"CASE WHEN {fixed[name]} <> '' THEN {fixed[name]} ELSE {fault} END"
     outputs = [f"{sql} AS {identifier(name)}" for name, sql in fixed.items()]
     return outputs + [identifier(name) for name in _extra_names(checked)]
-
-
-def _check_contradiction(found: tuple[Any, ...] | None) -> None:
-    """
-    Check that no object was *found* to come with different columns.
-
-    Raises:
-        ManifestError: one does.
-    """
-    if found is None:
-        return
-    bucket, key, version_id, times = found
-    version = f" (version {version_id})" if version_id else ""
-    raise ManifestError(
-        f"sql: it gives s3://{bucket}/{encode_key(key)}{version} {times:,} times, with different columns, but an "
-        "object is worked on once; say which row is meant by GROUP BY or DISTINCT ON (bucket, key, version_id)"
-    )

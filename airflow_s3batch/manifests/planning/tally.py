@@ -26,11 +26,13 @@ class Tally:
         buckets: the rows by bucket.
         strays: rows outside the allowed buckets and prefixes.
         stray: URL of the first of them; empty if there is none.
+        own: rows below the folder of the jobs themselves.
     """
 
-    def __init__(self, guards: Guards) -> None:
-        """*guards* say what is allowed."""
-        self.bytes = self.unsized = self.strays = 0
+    def __init__(self, guards: Guards, jobs: S3Url | None = None) -> None:
+        """*guards* say what is allowed; *jobs* is the folder that all jobs' files lie in."""
+        self.bytes = self.unsized = self.strays = self.own = 0
+        self._jobs = jobs if jobs and jobs.key else None
         self.buckets: Counter[str] = Counter()
         self.stray = ""
         self._guards = guards
@@ -41,6 +43,8 @@ class Tally:
         self.unsized += batch["size"].null_count
         for bucket in pc.value_counts(batch["bucket"]):
             self.buckets[bucket["values"].as_py() or ""] += bucket["counts"].as_py()
+        if self._jobs and self._jobs.bucket in self.buckets:
+            self.own += pc.sum(_below(batch, f"{self._jobs}/")).as_py() or 0
         stray = _strays(batch, self._guards)
         if stray is None:
             return

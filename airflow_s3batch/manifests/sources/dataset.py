@@ -44,6 +44,7 @@ class CsvForm(NamedTuple):
         key_spelling: ``form`` (URL-encoded, ``+`` is a space, a broken percent sign is an error) or ``raw``.
         delimiter: one character.
         names: what the columns in the files are called in `Dataset.values`; empty if as in the schema.
+        line_end: of each row; empty if the reader is to find out.
     """
 
     compression: str = "gzip"
@@ -51,6 +52,7 @@ class CsvForm(NamedTuple):
     key_spelling: str = "form"
     delimiter: str = ","
     names: tuple[str, ...] = ()
+    line_end: str = ""
 
 
 INVENTORY_CSV = CsvForm()
@@ -192,9 +194,11 @@ class Source(Protocol):
 
     Attributes:
         kind: goes to ``job.json``.
+        may_repeat: people or queries wrote the rows, so that two of them may name the same object.
     """
 
     kind: ClassVar[str]
+    may_repeat: ClassVar[bool]
 
     def problems(self) -> list[str]:
         """Return what is wrong with the arguments as far as they tell by themselves."""

@@ -36,7 +36,8 @@ def files_at(storage: Storage, urls: Sequence[str], *, what: str) -> list[Stored
     """
     Return the files that *urls* name, each a file or a folder: in the order of the URLs, those of a folder by key.
 
-    Below a folder, what starts with ``_`` or ``.`` is passed over, as are Athena's ``.metadata`` and files of no bytes.
+    Below a folder, what starts with ``_`` or ``.`` is passed over (but as Spark does it: not ``_day=1``, a partition),
+    as are Athena's ``.metadata`` and files of no bytes.
 
     Raises:
         InventoryError: a URL names nothing, or two of them the same file.
@@ -62,7 +63,8 @@ def _files_of(storage: Storage, url: S3Url) -> Iterator[StoredFile]:
 
 
 def _is_hidden(path: str) -> bool:
-    return path.endswith(_COMPANION) or any(name.startswith(("_", ".")) for name in path.split("/"))
+    names = path.split("/")
+    return path.endswith(_COMPANION) or any(n.startswith(".") or (n[:1] == "_" and "=" not in n) for n in names)
 
 
 def check_unchanged(storage: Storage, urls: Sequence[str], pinned: Mapping[S3Url, tuple[int, str]]) -> None:

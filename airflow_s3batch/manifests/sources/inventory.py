@@ -33,6 +33,7 @@ class Inventory:
     max_age: dt.timedelta | None = None
 
     kind: ClassVar[str] = "inventory"
+    may_repeat: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Take one URL for a list of one."""

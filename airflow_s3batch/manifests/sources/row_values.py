@@ -117,7 +117,7 @@ def csv_values(
     for name, field in names.items():
         text = identifier(field)
         kind = TYPES.get(name, "VARCHAR")
-        values[name] = text if kind == "VARCHAR" else f"CAST({text} AS {kind})"
+        values[name] = _text_as(text, kind)
     written = {name: identifier(field) for name, field in names.items()}
     values |= _special(written, is_encoded=key_spelling == "url", empty_version_id=empty_version_id)
     if not may_repeat_header:
@@ -161,7 +161,14 @@ def _parquet_value(name: str, field: str, found: str) -> str:
         raise InventoryError(f"column {field!r} is {found}, but {name} is a {kind}; cast it where it is written")
     if name in TYPES and found in ("FLOAT", "DOUBLE"):  # pandas turns integers with gaps into floats with NaN
         return f"CAST(CASE WHEN NOT isnan({value}) THEN {value} END AS {kind})"
-    return f"CAST({value} AS {kind})"
+    return _text_as(value, kind) if found == "VARCHAR" else f"CAST({value} AS {kind})"
+
+
+def _text_as(text: str, kind: str) -> str:
+    """Return the SQL that makes a *kind* of *text*; a time without a zone is UTC."""
+    if kind == "TIMESTAMP":  # by itself, DuckDB drops the zone: 12:00+02:00 would be 12:00 UTC
+        text = f"CAST({text} AS TIMESTAMPTZ)"
+    return text if kind == "VARCHAR" else f"CAST({text} AS {kind})"
 
 
 def supplied_values(names: Collection[str], bucket: str) -> dict[str, str]:

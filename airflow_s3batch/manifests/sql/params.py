@@ -112,7 +112,7 @@ def _check_quotes(sql: str, values: Mapping[str, Any], place: str) -> None:
             name = max(quoted, key=len)
             raise ManifestError(
                 f"{place}: in quotes ${name} is a text, and no parameter; write ${name} outside of them: "
-                f"key LIKE ${name} || '%'"
+                f"starts_with(key, ${name})"
             )
 
 

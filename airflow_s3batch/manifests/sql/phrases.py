@@ -108,10 +108,9 @@ def under(*prefixes: str) -> str:
     Return the condition that the key begins with one of *prefixes*.
 
     Raises:
-        ArgumentError: there is none, or one is empty: every key begins with it.
+        ArgumentError: there is none, one is a template, or one is empty: every key begins with it.
     """
-    if not prefixes or not all(prefixes):
-        raise ArgumentError("under(): pass prefixes that are not empty; every key begins with an empty one")
+    _check_texts("under", prefixes, "every key begins with an empty one", "starts_with(key, $prefix)")
     return f"({' OR '.join(f'starts_with(key, {quoted(prefix)})' for prefix in prefixes)})"
 
 
@@ -120,10 +119,9 @@ def with_suffix(*suffixes: str) -> str:
     Return the condition that the key ends with one of *suffixes*, in upper or lower case: ``".gz"``.
 
     Raises:
-        ArgumentError: there is none, or one is empty.
+        ArgumentError: there is none, one is a template, or one is empty.
     """
-    if not suffixes or not all(suffixes):
-        raise ArgumentError("with_suffix(): pass suffixes that are not empty; every key ends with an empty one")
+    _check_texts("with_suffix", suffixes, "every key ends with an empty one", "ends_with(key, $suffix)")
     return f"({' OR '.join(f'ends_with(lower(key), {quoted(suffix.lower())})' for suffix in suffixes)})"
 
 
@@ -142,7 +140,22 @@ def unencrypted() -> str:
     return "(encryption_status = 'NOT-SSE')"
 
 
+def _check_texts(name: str, texts: tuple[str, ...], why: str, bound: str) -> None:
+    """
+    Check the *texts* that stand in quotes in the SQL; a template among them could render to a quote, and then to SQL.
+
+    Raises:
+        ArgumentError: there is none, or one is empty (*why* that won't do), no text, or a template.
+    """
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        raise ArgumentError(f"{name}(): {texts!r}: pass texts, one by one, that are not empty; {why}")
+    if any("{{" in text or "{%" in text for text in texts):
+        raise ArgumentError(f"{name}(): {texts!r}: a template is not pasted into SQL; write {bound}, and it in params=")
+
+
 def _joined(name: str, operator: str, conditions: tuple[str, ...]) -> str:
+    if wrong := [condition for condition in conditions if not isinstance(condition, str)]:
+        raise ArgumentError(f"{name}(): {wrong[0]!r} is not a text; pass the conditions one by one")
     if not conditions or any(is_blank(condition) for condition in conditions):
         raise ArgumentError(f"{name}(): pass conditions that are not empty; 'TRUE' means every object")
     return "(" + operator.join(f"(\n{each}\n)" if "--" in each else f"({each})" for each in conditions) + ")"

@@ -66,7 +66,7 @@ _PARAMETERS = """\
 ```python
 s3_batch_job(
     ...,
-    where="last_modified_date < $cutoff AND key LIKE $prefix || '%' AND storage_class IN $classes",
+    where="last_modified_date < $cutoff AND starts_with(key, $prefix) AND storage_class IN $classes",
     params={
         "cutoff": "{{ data_interval_start }}",
         "prefix": "logs/",
@@ -77,19 +77,17 @@ s3_batch_job(
 
 `params=` are Airflow's, so those of the Dag and of the run can be named, too. A value takes the place of `$name` after
 the SQL was parsed, as a literal of its type: it is never more than a value, whatever is in it. `'$name'` in quotes is a
-text with a dollar sign, and an error if there is such a parameter.
+text with a dollar sign, and an error if there is such a parameter; so is a template that renders to an empty text:
+every key begins with that. (In `key LIKE $prefix || '%'` a `_` or `%` in the value would match other characters.)
 
 | value | in SQL |
 |---|---|
 | text | a text; beside a time it is read as one, and turned into UTC if it has an offset, as Airflow's times have |
-| `int`, `float`, `Decimal`, `bool`, `None` | number, `TRUE` or `FALSE`, `NULL` |
-| aware `datetime` (pendulum's, too) | `TIMESTAMP` in UTC |
-| `date` | `DATE` |
-| `timedelta`, pendulum's duration | `INTERVAL`; months and years stay such |
-| list or tuple | a list: `key IN $keys`, `list_contains($keys, key)`; in `key IN ($keys)` its items |
+| `int`, `float`, `bool`, `None` | number, `TRUE` or `FALSE`, `NULL` |
+| list | a list: `key IN $keys`, `list_contains($keys, key)`; in `key IN ($keys)` its items |
 
 `$snapshot_time` is always there: when the inventory was made. With several inventories it is each one's own.
-`INTERVAL $n DAY` is no SQL; write `to_days($n)`.
+`INTERVAL $n DAY` is no SQL; write `to_days($n)`. Airflow's params are JSON: write a time as text, in ISO 8601.
 
 """
 _PHRASES = """\

@@ -157,9 +157,10 @@ def statements_of(connection: duckdb.DuckDBPyConnection, sql: str, *, place: str
     if "\0" in sql:
         raise ManifestError(f"{place}: SQL can't hold a NUL character")
     row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
-    document = json.loads(row[0]) if row else {"error": True}
+    # DuckDB 2.0 answers '' to some literals of bytes, such as x'é'.
+    document = json.loads(row[0]) if row and row[0] else {"error": True}
     if document["error"]:
-        reason = str(document.get("error_message", "")).partition("\n")[0]
+        reason = str(document.get("error_message", "DuckDB can't parse it")).partition("\n")[0]
         raise ManifestError(f"{place}: {excerpt(shown or sql)} is not SQL: {reason}")
     return [statement["node"] for statement in _without_places(document["statements"])]
 

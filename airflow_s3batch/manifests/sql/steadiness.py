@@ -81,11 +81,16 @@ def _check_function(call: Node, place: str) -> None:
     if name in _UNSTEADY:
         raise ManifestError(f"{place}: {name}() gives another value in every attempt; use quantile_disc() or median()")
     is_window = call["class"] == "WINDOW"
-    has_order = bool((call.get("order_bys") or {}).get("orders") or call.get("orders") or call.get("arg_orders"))
-    if has_order:
+    orders = (call.get("order_bys") or {}).get("orders") or call.get("orders") or call.get("arg_orders") or ()
+    if any(order["expression"]["class"] != "CONSTANT" for order in orders):
         return
-    if is_window and name in _ORDERED_WINDOWS:
+    if is_window and (name in _ORDERED_WINDOWS or _counts_rows(call)):
         raise ManifestError(f"{place}: {name}() needs ORDER BY in its OVER (…), or every attempt numbers otherwise")
     if name in _ORDERED_AGGREGATES:
         example = f"{name}(size ORDER BY last_modified_date, version_id)"
         raise ManifestError(f"{place}: {name}() needs an ORDER BY inside, for example {example}; or use min() or max()")
+
+
+def _counts_rows(window: Node) -> bool:
+    """Whether the frame of *window* begins or ends some rows from the current one: ``ROWS UNBOUNDED PRECEDING``."""
+    return any(str(window.get(edge)).endswith("_ROWS") for edge in ("start", "end"))

@@ -52,6 +52,12 @@ def test_literal_mistakes_are_told_together() -> None:
         ({"max_shards": "9"}, "max_shards='9'"),
         ({"max_objects": "many"}, "max_objects='many' is not a whole number"),
         ({"min_objects": 5, "max_objects": 4}, "min_objects=5 is more than max_objects=4"),
+        ({"staging_limit": "plenty"}, "staging_limit='plenty' is not a whole number"),
+        (
+            {"include_delete_markers": "{{ params.markers }}"},
+            "include_delete_markers='{{ params.markers }}' is neither",
+        ),
+        ({"allowed_buckets": []}, "allowed_buckets=[] allows nothing"),
     ],
 )
 def test_each_wrong_value_is_a_sentence(changes: dict[str, Any], part: str) -> None:
@@ -184,3 +190,21 @@ def test_outputs_of_other_tasks_are_templates(dag: Any) -> None:
     assert not is_template({"a": ["x"]})
     manifest_operator(inventory=sensor.output)
     assert dag.get_task("manifest").upstream_task_ids == {"s"}
+
+
+@pytest.mark.parametrize("value", [datetime(2026, 11, 1, tzinfo=UTC), timedelta(days=3)])
+def test_params_that_airflow_can_not_keep_are_told_with_the_rest(value: Any) -> None:
+    """Airflow's params are JSON; the sentence says how to write a time."""
+    with pytest.raises(ArgumentError, match=r"'cutoff' is a .* ISO 8601.*'x' is not an S3 URL"):
+        s3_batch_job(**{**JOB, "inventory": "x", "params": {"cutoff": value}})
+    with pytest.raises(ArgumentError, match="is not a dict"):
+        s3_batch_job(**{**JOB, "params": ["cutoff"]})
+
+
+def test_one_outlet_is_a_list_of_one() -> None:
+    """As Airflow's own operators take it."""
+    from airflow.sdk import DAG, Asset
+
+    with DAG("told", schedule=None) as dag:
+        s3_batch_job(**JOB, outlets=Asset("done"))
+    assert [outlet.name for outlet in dag.get_task("job.report").outlets] == ["done"]

@@ -115,6 +115,49 @@ def test_guard_that_renders_to_a_native_none_is_off(planner: dict[str, Any]) -> 
     assert planner["selection"].guards.max_objects is None
 
 
+def test_params_that_every_run_must_be_given(planner: dict[str, Any]) -> None:
+    """A Dag that asks whoever starts it can be parsed; the run's value is bound."""
+    from airflow.sdk import DAG, Param
+
+    with DAG("asking", schedule=None, params={"prefix": Param(type="string"), "days": Param(None, type="integer")}):
+        task = operator(where="starts_with(key, $prefix)")
+    execute(task, TaskInstance(), params={"prefix": "logs/", "days": 3})
+    assert planner["selection"].params == {"prefix": "logs/"}
+
+
+@pytest.mark.parametrize("rendered", ["", " ", "None"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_parameter_whose_template_renders_to_nothing_is_an_error(
+    planner: dict[str, Any], rendered: str, *, listed: bool
+) -> None:
+    """Every key begins with an empty text, so the filter would select every object."""
+    template = "{{ params.folder }}"
+    task = operator(where="starts_with(key, $prefix)", params={"prefix": [template] if listed else template})
+    task.render_template_fields({"params": {"folder": rendered}})
+    with pytest.raises(AirflowFailException, match="'prefix' rendered to"):
+        execute(task, TaskInstance())
+    assert "selection" not in planner
+
+
+@pytest.mark.parametrize(
+    "narrowing", ["max_objects", "max_bytes", "allowed_buckets", "keep_versions", "exclude", "since"]
+)
+@pytest.mark.parametrize("given", [None, []])
+def test_limit_of_another_task_that_gives_nothing_stops_the_job(
+    planner: dict[str, Any], narrowing: str, given: Any
+) -> None:
+    """Such as a task that was skipped: nobody said that there be no limit."""
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.sdk import DAG
+
+    with DAG("limits", schedule=None):
+        task = operator(**{narrowing: EmptyOperator(task_id="limit").output})
+    setattr(task, narrowing, given)  # as Airflow does when it resolves the output
+    with pytest.raises(AirflowFailException, match=f"{narrowing}: the task that it comes from gave"):
+        execute(task, TaskInstance())
+    assert "selection" not in planner
+
+
 def test_never_more_shards_than_airflow_can_map(planner: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow refuses longer lists, so the planner is told its limit."""
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "12")

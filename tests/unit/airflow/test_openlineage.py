@@ -131,3 +131,15 @@ def test_lineage_is_not_even_computed_where_nobody_listens() -> None:
     task.note_lineage(broken)
     assert not module.is_listening()
     assert task.get_openlineage_facets_on_complete(None) is None
+
+
+def test_openlineage_settings_that_are_wrong_fail_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its provider raises on a transport that is no dict; the objects are done all the same."""
+
+    def wrong() -> bool:
+        raise ValueError("OpenLineage transport `[]` is not a dict")
+
+    monkeypatch.setattr(module, "is_listening", wrong)
+    task = module.TellsLineage()
+    task.note_lineage(Lineage)
+    assert task.get_openlineage_facets_on_complete(None) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import gzip
 import io
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 from deliveries import JOBS, NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sourced import IN, objects_of, put, rows_of
+from sourced import IN, objects_of, put, rows_of, seen
 
 from airflow_s3batch.core.errors import ArgumentError, InventoryError, JobChangedError, JobDamagedError, ManifestError
 from airflow_s3batch.core.s3url import S3Url
@@ -119,7 +120,7 @@ def test_a_folder_is_read_file_by_file_whatever_each_looks_like() -> None:
     assert sorted(objects_of(storage, CsvManifest(put(storage, files)))) == [("lake", key, None) for key in "abc"]
 
 
-@pytest.mark.parametrize("body", ["", "bucket,key\n", "\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("body", ["", "bucket,key\n", "\n\n", gzip.compress(b"", mtime=0)])
 def test_files_without_rows_are_an_empty_manifest(body: bytes | str) -> None:
     """A query that finds nothing ends well."""
     assert objects(body) == []
@@ -151,7 +152,7 @@ def test_an_empty_version_is_what_the_user_says(meaning: str, version: str | Non
         ("bucket,key\nlake,a\nBucket,Key\nlake,b\n", {}, r"line 3: a header where an object was expected"),
         ("a\n\nb\n", {"bucket": "lake"}, r"line 2: no key"),
         (b"lake,a\n" * 20_000 + b"lake,\xe9\n", {}, r"line 20001: not UTF-8"),
-        (gzip.compress(b"lake,a\n" * 20_000)[:-9], {}, r"it can't be unpacked"),
+        (gzip.compress(b"lake,a\n" * 20_000, mtime=0)[:-9], {}, r"it can't be unpacked"),
     ],
 )
 def test_a_bad_row_is_told_by_file_and_line(body: bytes | str, more: dict[str, Any], told: str) -> None:
@@ -331,3 +332,44 @@ def test_the_list_of_files_is_not_believed_if_it_was_altered(tmp_path: Path) -> 
     storage.files[listed] += b" "
     with pytest.raises(JobDamagedError, match="altered since it was written"):
         publish_manifest(storage, JOBS, "job", selection, now=NOW, threads=1, staging_dir=tmp_path)
+
+
+def test_an_object_that_two_rows_name_is_worked_on_once() -> None:
+    storage = MemoryStorage()
+    put(storage, {"a": "b,k\nb,k\nb,other\n", "b": "b,k\n"})
+    assert [row["key"] for row in rows_of(storage, CsvManifest(f"{IN}/"))] == ["k", "other"]
+
+
+def test_rows_that_say_different_things_of_an_object_are_told() -> None:
+    """Dropping one could leave out the one that is meant; both would be done at the same time."""
+    storage = MemoryStorage()
+    put(storage, {"a": "bucket,key,target\nb,k,x\nb,k,y\n"})
+    with pytest.raises(ManifestError, match=r"name s3://b/k 2 times, with different columns"):
+        rows_of(storage, CsvManifest(f"{IN}/a"), columns={"target": "target"})
+    assert len(rows_of(storage, CsvManifest(f"{IN}/a"), "target = 'x'")) == 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_in_quotes_are_part_of_the_key(end: str) -> None:
+    storage = MemoryStorage()
+    put(storage, {"two": f'b,"k\n1"{end}{end}b,"k\r\n2"{end}', "three": f'b,"k\r\n1"{end}b,k2{end}'})
+    two = CsvManifest(f"{IN}/two", key_spelling="raw")
+    assert objects_of(storage, two) == [("b", "k\n1", None), ("b", "k\r\n2", None)]
+    three = CsvManifest(f"{IN}/three", key_spelling="raw")
+    assert objects_of(storage, three) == [("b", "k\r\n1", None), ("b", "k2", None)]
+
+
+def test_a_header_behind_a_blank_line_is_never_an_object() -> None:
+    storage = MemoryStorage()
+    put(storage, {"m": "\nbucket,key\nb,k\n"})
+    for has_header in (True, None):
+        with pytest.raises(InventoryError, match="begins with a blank line"):
+            objects_of(storage, CsvManifest(f"{IN}/m", has_header=has_header))
+
+
+def test_times_with_a_zone_are_brought_to_utc() -> None:
+    storage = MemoryStorage()
+    put(storage, {"m": "bucket,key,LastModified\nb,k,2026-01-31T02:00:00+02:00\nb,l,2026-01-31 00:00:00\n"})
+    assert {row["last_modified_date"] for row in seen(storage, CsvManifest(f"{IN}/m"))} == {
+        dt.datetime(2026, 1, 31)  # noqa: DTZ001 - as DuckDB gives it
+    }

@@ -199,6 +199,31 @@ def test_a_run_that_starts_over_compares_with_what_it_compared_with(
     assert keys(storage, run("two", resume=False)) == ["b"]
 
 
+@pytest.mark.parametrize("edit", [{"keep_versions": 1}, {"exclude": ()}, {"columns": {"x": "size"}}])
+def test_a_run_that_starts_over_with_another_selection_compares_with_nothing(
+    storage: MemoryStorage, run: Callable[..., Manifest], edit: dict[str, Any]
+) -> None:
+    """What the older selection left out was never done."""
+    day = dt.timedelta(days=1)
+    rows = [
+        row("a", n, version_id=f"v{n}", is_latest=n == 9, is_delete_marker=False, last_modified_date=NOW + n * day)
+        for n in (7, 8, 9)
+    ]
+    asked = {"where": "NOT is_latest", "keep_versions": 2}
+    deliver(storage, rows, days_ago=3)
+    finish(storage, run("other", since=None, **asked))
+    other = str(JOBS / "compliance-other")
+    first = run("one", **asked, exclude=(other,))
+    assert not first.rows
+    finish(storage, first)
+    deliver(storage, rows, days_ago=2)
+    second = run("two", **asked, exclude=(other,))
+    finish(storage, second)
+    again = run("two", **{**asked, "exclude": (other,), **edit}, resume=False)
+    expected = {"keep_versions": ["v8"], "exclude": ["v7"], "columns": []}[next(iter(edit))]
+    assert [each["version_id"] for each in published_rows(storage, again)] == expected
+
+
 def test_a_retry_compares_with_the_same_report_though_it_was_made_anew(
     storage: MemoryStorage, run: Callable[..., Manifest]
 ) -> None:
@@ -216,6 +241,20 @@ def test_a_retry_compares_with_the_same_report_though_it_was_made_anew(
     storage.before = None
     finish(storage, first, failed={"b"})
     assert keys(storage, run("two")) == ["a"]
+
+
+def test_where_the_data_files_are_gone_before_their_manifest_everything_comes_again(
+    storage: MemoryStorage, run: Callable[..., Manifest]
+) -> None:
+    """They are older by some minutes, so a lifecycle rule may take them a day earlier."""
+    deliver(storage, [row("a"), row("b")], days_ago=3)
+    finish(storage, run("one"))
+    for place in [place for place in storage.files if "/data/" in place.key]:
+        storage.delete(place)
+    deliver(storage, [row("a"), row("b"), row("c")], days_ago=2)
+    lines: list[str] = []
+    assert keys(storage, run("two", log=lines.append)) == ["a", "b", "c"]
+    assert "can't be read any more" in " ".join(lines)
 
 
 def test_where_what_is_compared_with_is_gone_everything_comes_again(
@@ -396,6 +435,21 @@ def test_what_succeeded_in_an_earlier_job_is_left_out_as_long_as_it_is_the_same_
     for n, spelling in enumerate(("", "/", "/report", "/report/manifest.json")):
         manifest = publish(job_id=f"second{n}", exclude=(f"{job.job_url}{spelling}",))
         assert keys(storage, manifest) == ["b", "c", "d"]
+
+
+def test_a_job_that_is_at_work_again_is_not_excluded_by_its_old_report(
+    storage: MemoryStorage, publish: Publish
+) -> None:
+    """What it does meanwhile would be done twice."""
+    deliver(storage, [row("a")])
+    job = publish(job_id="first")
+    storage.clock = lambda: NOW
+    build_report(storage, job.job_url, "tag.run", now=NOW)
+    assert keys(storage, publish(job_id="second", exclude=(str(job.job_url),))) == ["a"]
+    storage.clock = lambda: NOW + dt.timedelta(seconds=1)
+    storage.write(job.job_url / "tag.run/g0001/shard-00000/range-000000-x.commit.json", b"{}")
+    with pytest.raises(InventoryError, match="objects were worked on since this report was made"):
+        publish(job_id="third", exclude=(f"{job.job_url}/report",))
 
 
 def version(key: str, version_id: str | None, body: int, **more: Any) -> dict[str, Any]:

@@ -97,3 +97,12 @@ def test_an_empty_key_in_a_parquet_inventory_is_refused(
     deliver(storage, [{"key": "a"}, {"key": "", "size": 7}], file_format="Parquet")
     with pytest.raises(ManifestError, match=r"an empty key \(bucket lake, size 7\)"):
         publish()
+
+
+def test_times_with_a_zone_are_brought_to_utc(storage: MemoryStorage, publish: Callable[..., Manifest]) -> None:
+    """S3 writes Z; inventories of other stores may not."""
+    times = ("2026-01-31T00:00:00.000Z", "2026-01-31T02:00:00+02:00", "2026-01-31T00:00:00")
+    deliver_text(
+        storage, "".join(f"lake,{n},{time}\n" for n, time in enumerate(times)), ("bucket", "key", "last_modified_date")
+    )
+    assert publish("last_modified_date = TIMESTAMP '2026-01-31'").rows == len(times)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import math
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
+from deliveries import JOBS, NOW, published_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sourced import IN, objects_of, parquet, put, rows_of, seen
 
 from airflow_s3batch.core.errors import InventoryError, ManifestError
+from airflow_s3batch.manifests.planning.publish import publish_manifest
+from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.manifests.sources.csv.source import CsvManifest
 from airflow_s3batch.manifests.sources.parquet.source import ParquetFiles
 from airflow_s3batch.testing.storage import MemoryStorage
@@ -179,4 +183,31 @@ def test_a_file_that_changed_since_the_job_was_started_is_an_error() -> None:
 
     storage.before = rewrite
     with pytest.raises(InventoryError, match=r"m/0-of-many: .* resume=False"):
+        rows_of(storage, source)
+
+
+def test_a_partition_is_read_whatever_its_column_is_called() -> None:
+    storage = MemoryStorage()
+    row = pa.table({"bucket": ["b"], "key": ["k"]})
+    put(storage, {"_day=1/part-0": row, "_temporary/part-0": row, "_day=1/.part-0.crc": b"crc", "_SUCCESS": b" "})
+    assert objects_of(storage, ParquetFiles(f"{IN}/")) == [("b", "k", None)]
+
+
+def test_a_folder_that_reads_like_a_partition_is_no_column(tmp_path: Path) -> None:
+    """As with a staging_dir below the folders of Airflow's logs."""
+    storage, staging_dir = MemoryStorage(), tmp_path / "run_id=other" / "key=evil"
+    staging_dir.mkdir(parents=True)
+    source = files(storage, pa.table({"bucket": ["b"], "key": ["k"], "run_id": ["mine"]}))
+    for sample in (None, 1):
+        selection = Selection(source, "run_id = 'mine'", {"run": "run_id"}, sample=sample)
+        job = f"job-{sample}"
+        manifest = publish_manifest(storage, JOBS, job, selection, now=NOW, threads=1, staging_dir=staging_dir)
+        assert [(row["key"], row["run"]) for row in published_rows(storage, manifest)] == [("k", "mine")]
+
+
+def test_columns_that_differ_in_case_only_are_told() -> None:
+    """One of them would be taken for the other, in silence."""
+    storage = MemoryStorage()
+    source = files(storage, pa.table({"bucket": ["b"], "key": ["k"], "Key": ["l"]}))
+    with pytest.raises(InventoryError, match="columns Key, key differ in upper and lower case only"):
         rows_of(storage, source)

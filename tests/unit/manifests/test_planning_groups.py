@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from deliveries import JOBS, NOW, PREFIX, deliver, job_files, objects, published_rows, select
 
-from airflow_s3batch.core.errors import ArgumentError, JobChangedError, JobDamagedError, S3BatchError, SelectionError
+from airflow_s3batch.core.errors import (
+    ArgumentError,
+    JobChangedError,
+    JobDamagedError,
+    S3BatchError,
+    SelectionError,
+)
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
@@ -83,6 +89,14 @@ def test_groups_hold_files_of_several_inventories(storage: MemoryStorage) -> Non
         plans.plan(ref)
     rows = published_rows(storage, plans.publish(refs))
     assert Counter(row["bucket"] for row in rows) == {"lake": 20, "pond": 20}
+
+
+def test_sizes_are_not_compared_with_those_of_a_delta(storage: MemoryStorage, publish: Publish) -> None:
+    about = {"dag_id": "dag", "task_id": "manifest"}
+    old = deliver(storage, objects(100), days_ago=3)
+    deliver(storage, objects(102), days_ago=2)
+    assert publish(job_id="one", about=about, since=str(old)).rows == 2
+    assert planned(storage, 2, job_id="two", about=about, max_change=0.1).rows == 102
 
 
 @pytest.mark.parametrize("groups", [1, 2, 5, 64])

@@ -12,6 +12,7 @@ from deliveries import JOBS, NOW, PREFIX, deliver, job_files, objects, published
 
 from airflow_s3batch.core.errors import (
     AccessError,
+    InfrastructureError,
     InventoryError,
     JobChangedError,
     SelectionError,
@@ -42,6 +43,45 @@ def test_of_two_planners_at_once_the_first_manifest_counts(storage: MemoryStorag
     found.append(publish())
     assert found[0] == found[1]
     assert found[0].rows == 10
+
+
+def test_an_attempt_that_is_overtaken_while_it_searches_goes_on_with_what_is_pinned(
+    storage: MemoryStorage, publish: Publish
+) -> None:
+    """A manifest of one delivery beside a ``job.json`` of a newer one would hide rows from ``since="previous"``."""
+    deliver(storage, objects(10), days_ago=2)
+
+    def overtake(verb: str, _url: S3Url) -> None:
+        if verb == "folders":
+            storage.before = None
+            publish()
+            deliver(storage, objects(20), days_ago=1)
+
+    storage.before = overtake
+    manifest = publish()
+    assert manifest.rows == 10
+    assert json.loads(storage.files[JobLayout(manifest.job_url).job])["fingerprint"] == manifest.fingerprint
+
+
+def test_an_attempt_whose_pin_was_overwritten_publishes_nothing(storage: MemoryStorage, publish: Publish) -> None:
+    """Another one wrote ``job.json`` in the same moment, and later; the next attempt goes on with that."""
+    deliver(storage, objects(10), days_ago=2)
+    publish()
+    first = job_files(storage)
+    for place in first:
+        storage.delete(place)
+    deliver(storage, objects(20), days_ago=1)
+
+    def overwrite(verb: str, _url: S3Url) -> None:
+        if verb == "upload":
+            storage.before = None
+            job = JobLayout(JOBS / "job").job
+            storage.write(job, first[job])
+
+    storage.before = overwrite
+    with pytest.raises(InfrastructureError, match="another attempt has started this job"):
+        publish()
+    assert publish().rows == 10
 
 
 def test_a_retry_publishes_byte_identical_files(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
-from deliveries import JOBS, Rows, deliver, deliver_text, job_files, objects, published_rows
+from deliveries import JOBS, NOW, Rows, deliver, deliver_text, job_files, objects, published_rows, select
 
 from airflow_s3batch.core.errors import (
     AccessError,
@@ -22,6 +22,7 @@ from airflow_s3batch.core.errors import (
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.manifests.planning.publish import publish_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -283,3 +284,22 @@ def test_the_log_has_a_line_per_phase(storage: MemoryStorage, publish: Publish) 
     publish(FLAGSHIP, log=lines.append)
     assert lines[3] == "s3://ops/s3batch/job/manifest/manifest.json is published: 500 objects in 1 shards"
     assert len(lines) == 4
+
+
+def test_a_bucket_is_told_of_with_versions_or_without_them(storage: MemoryStorage) -> None:
+    """Its objects would be worked on twice, once as a version and once as what is current."""
+    current = deliver(storage, [{"key": "a", "size": 1}])
+    version = {"key": "a", "version_id": "v1", "is_latest": True, "is_delete_marker": False}
+    versions = deliver(storage, [version], config_id="versions")
+    with pytest.raises(ManifestError, match="only one of them lists all versions"):
+        publish_manifest(storage, JOBS, "job", select(str(current), str(versions)), now=NOW)
+
+
+@pytest.mark.parametrize("more", [{}, {"sample": 100}])
+def test_files_of_jobs_are_not_worked_on(storage: MemoryStorage, publish: Publish, more: dict[str, Any]) -> None:
+    """A job on the bucket that its own files lie in would else take them, the reports of others among them."""
+    keys = ["s3batch/other/job.json", "s3batch-data/a", "b"]
+    url = deliver(storage, [{"key": key, "bucket": "ops", "size": 1} for key in keys])
+    with pytest.raises(SelectionError, match=r"1 of the selected objects are files of jobs, below s3://ops/s3batch/"):
+        publish("TRUE", inventory=str(url), **more)
+    assert publish("NOT starts_with(key, 's3batch/')", inventory=str(url), **more).rows == 2

@@ -96,6 +96,25 @@ SCHEMA = [
 ]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"where": "last_modified_date < $cutoff"},
+        {"where": "last_modified_date < $cutoff", "sample": 9},
+        {"where": "", "sql": "SELECT bucket, key FROM inventory WHERE last_modified_date < $cutoff"},
+    ],
+)
+def test_a_parameter_with_an_offset_is_the_same_moment_in_every_selection(
+    storage: MemoryStorage, publish: Publish, asked: dict[str, Any]
+) -> None:
+    """DuckDB would take the local time for UTC, and select what is an hour too young."""
+    written = {"before": dt.datetime(2026, 1, 2, 9, 59), "after": dt.datetime(2026, 1, 2, 10, 30)}  # noqa: DTZ001
+    rows = [{"key": key, "last_modified_date": time.replace(tzinfo=dt.UTC)} for key, time in written.items()]
+    deliver(storage, rows)
+    manifest = publish(**asked, params={"cutoff": "2026-01-02T11:00:00+01:00"})
+    assert [row["key"] for row in published_rows(storage, manifest)] == ["before"]
+
+
 def test_a_version_that_is_listed_twice_does_not_push_another_one_out(storage: MemoryStorage, publish: Publish) -> None:
     rows = [
         {

@@ -108,6 +108,10 @@ def test_a_phrase_selects_what_it_says(connection: duckdb.DuckDBPyConnection, ph
         (under, "every key begins with an empty one"),
         (lambda: under("a", ""), "every key begins with an empty one"),
         (lambda: with_suffix(""), "every key ends with an empty one"),
+        (lambda: under(["a", "b"]), "one by one"),  # type: ignore[arg-type]
+        (lambda: under("{{ params.prefix }}/"), "a template is not pasted into SQL; write starts_with"),
+        (lambda: with_suffix(".gz", "{% if x %}"), "a template is not pasted into SQL; write ends_with"),
+        (lambda: all_of(["a", "b"]), "one by one"),  # type: ignore[arg-type]
         (lambda: in_storage_class("GLACIR"), "there is no 'GLACIR'; did you mean 'GLACIER'"),
         (in_storage_class, "at least one of STANDARD"),
     ],

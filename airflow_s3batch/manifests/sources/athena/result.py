@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.manifests.sources.athena.unload import Result
     from airflow_s3batch.manifests.sources.dataset import Place
 
-_DESCRIBE = "DESCRIBE SELECT * FROM read_parquet({})"
+_DESCRIBE = "DESCRIBE SELECT * FROM read_parquet({}, hive_partitioning = false)"
 
 
 def queries(place: Place) -> Athena:

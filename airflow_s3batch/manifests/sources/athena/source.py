@@ -45,6 +45,7 @@ class OnAthena:
     watch: QueryWatch | None = field(default=None, compare=False, repr=False)
 
     kind: ClassVar[str] = "athena"
+    may_repeat: ClassVar[bool] = False
 
     def known_columns(self) -> tuple[InventoryColumn, ...] | None:  # noqa: D102 - the protocol's docstrings hold
         return None
@@ -193,6 +194,8 @@ class AthenaQuery(OnAthena):
     """
 
     query: str = field(kw_only=False)
+
+    may_repeat: ClassVar[bool] = True
 
     def problems(self) -> list[str]:  # noqa: D102 - the protocol's docstrings hold
         found = list(self._shared_problems())

@@ -34,10 +34,11 @@ class Asked(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Names of the columns (``ignore`` for those that are passed over), and whether the first line is a header."""
+    """Names of the columns (``ignore``: passed over), whether the first line is a header, and how lines end."""
 
     names: tuple[str, ...]
     has_header: bool
+    line_end: str = ""
 
 
 def layout_of(url: S3Url, head: Head, asked: Asked) -> Layout:
@@ -53,6 +54,8 @@ def layout_of(url: S3Url, head: Head, asked: Asked) -> Layout:
     is_header = asked.has_header
     if is_header is None:
         is_header = _names_columns(head.fields, asked)
+    if is_header and head.starts_blank:
+        raise InventoryError(f"{url}: it begins with a blank line, but a header must be the first line")
     if asked.fields is not None:
         names = column_names(asked.fields)
         if len(head.fields) != len(names) and not _ends_empty(head.fields, names):
@@ -65,7 +68,7 @@ def layout_of(url: S3Url, head: Head, asked: Asked) -> Layout:
     else:
         names = column_names(head.fields) if is_header else _unnamed(url, head.fields, asked)
         check_columns(names, asked.bucket, where=f"{url}: it")
-    return Layout(names, is_header)
+    return Layout(names, is_header, head.line_end)
 
 
 def _names_columns(fields: Sequence[str], asked: Asked) -> bool:

@@ -56,7 +56,7 @@ def _first_fault(lines: _Lines, dataset: Dataset) -> str:
             return f"line {lines.number}: not UTF-8 ({error.object[error.start : error.end]!r})"
         except csv.Error as error:
             return f"line {line}: not CSV ({error})"
-        if lines.is_mixed:
+        if lines.ends_otherwise():
             return f"line {line}: it ends unlike the lines before it; let all end in LF, or all in CRLF"
         if not row and len(dataset.csv.names) > 1:
             continue
@@ -67,13 +67,12 @@ def _first_fault(lines: _Lines, dataset: Dataset) -> str:
 
 
 class _Lines:
-    """The lines of a file as text, numbered from 1 on; knows whether they end alike."""
+    """The lines of a file as text, numbered from 1 on; knows how they end."""
 
     def __init__(self, file: Iterable[bytes]) -> None:
         self.number = 0
-        self.is_mixed = False
         self._file = iter(file)
-        self._ending = b""
+        self._ending = self._first_ending = b""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -81,10 +80,13 @@ class _Lines:
     def __next__(self) -> str:
         line = next(self._file)
         self.number += 1
-        ending = line[len(line.rstrip(b"\r\n")) :]
-        self.is_mixed = self.is_mixed or bool(ending and self._ending not in (b"", ending))
-        self._ending = ending or self._ending
+        self._ending = line[len(line.rstrip(b"\r\n")) :]
         return line.decode("utf-8-sig" if self.number == 1 else "utf-8")
+
+    def ends_otherwise(self) -> bool:
+        """Return whether the row that ends with the latest line ends unlike the first one."""
+        self._first_ending = self._first_ending or self._ending
+        return self._ending not in (b"", self._first_ending)
 
 
 class _RowCheck:

@@ -33,10 +33,14 @@ class Head(NamedTuple):
     Attributes:
         compression: ``gzip`` or ``none``.
         fields: of its first line that is not blank; empty if there is none.
+        line_end: of that line; empty if it is the last one, too.
+        starts_blank: it is not the very first line.
     """
 
     compression: str
     fields: tuple[str, ...]
+    line_end: str = ""
+    starts_blank: bool = False
 
 
 def read_head(storage: Storage, file: StoredFile, delimiter: str) -> Head:
@@ -58,9 +62,9 @@ def read_head(storage: Storage, file: StoredFile, delimiter: str) -> Head:
         compression = "gzip"
         start, is_whole = _unzipped(start, file, is_whole=is_whole)
     text = _decoded(start, file, is_whole=is_whole)
-    fields = _first_record(text, file, delimiter, is_whole=is_whole)
-    _check_delimiter(fields, file, delimiter)
-    return Head(compression, fields)
+    head = _first_record(text, file, delimiter, is_whole=is_whole)
+    _check_delimiter(head.fields, file, delimiter)
+    return head._replace(compression=compression)
 
 
 def _unzipped(packed: bytes, file: StoredFile, *, is_whole: bool) -> tuple[bytes, bool]:
@@ -90,7 +94,7 @@ def _decoded(start: bytes, file: StoredFile, *, is_whole: bool) -> str:
         raise InventoryError(f"{file.url}: expected CSV in UTF-8, but byte {error.start} is not UTF-8") from None
 
 
-def _first_record(text: str, file: StoredFile, delimiter: str, *, is_whole: bool) -> tuple[str, ...]:
+def _first_record(text: str, file: StoredFile, delimiter: str, *, is_whole: bool) -> Head:
     lines = io.StringIO(text, newline="")
     try:
         fields: list[str] = next((row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row), [])
@@ -98,7 +102,9 @@ def _first_record(text: str, file: StoredFile, delimiter: str, *, is_whole: bool
         raise InventoryError(f"{file.url}: its first line is not CSV ({error})") from None
     if not is_whole and lines.tell() >= len(text):
         raise InventoryError(f"{file.url}: its first line is longer than {HEAD_BYTES:,} bytes; is this CSV?")
-    return tuple(fields)
+    read = text[: lines.tell()]
+    line_end = read[len(read.rstrip("\r\n")) :] if fields else ""
+    return Head("none", tuple(fields), line_end, starts_blank=text.startswith(("\r", "\n")))
 
 
 def _check_delimiter(fields: tuple[str, ...], file: StoredFile, delimiter: str) -> None:

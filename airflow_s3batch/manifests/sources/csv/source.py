@@ -74,6 +74,7 @@ class CsvManifest:
     delimiter: str = ","
 
     kind: ClassVar[str] = "csv"
+    may_repeat: ClassVar[bool] = True
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -163,7 +164,9 @@ class CsvManifest:
             "CSV",
             tuple(InventoryColumn(name, TYPES.get(name, "VARCHAR")) for name in fields),
             tuple(DataFile(file.url.key, file.size, e_tag=file.e_tag) for file in files),
-            CsvForm(form.compression, form.layout.has_header, self.key_spelling, self.delimiter, raw),
+            CsvForm(
+                form.compression, form.layout.has_header, self.key_spelling, self.delimiter, raw, form.layout.line_end
+            ),
             supplied_values(fields, self.bucket),
             csv_values(
                 fields,

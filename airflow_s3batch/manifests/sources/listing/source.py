@@ -58,6 +58,7 @@ class Listing:
     max_requests_per_s: float | None = None
 
     kind: ClassVar[str] = "listing"
+    may_repeat: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Take one URL for a list of one."""

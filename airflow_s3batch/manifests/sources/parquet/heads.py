@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage, StoredFile
 
 TAIL_BYTES = 64 * 1024
-_COLUMNS = "DESCRIBE SELECT * FROM read_parquet({}, binary_as_string = true)"
+_COLUMNS = "DESCRIBE SELECT * FROM read_parquet({}, binary_as_string = true, hive_partitioning = false)"
 _MAGIC = b"PAR1"
 _ENCRYPTED = b"PARE"
 _END_BYTES = 8
@@ -73,9 +74,17 @@ def _columns(connection: duckdb.DuckDBPyConnection, file: StoredFile, footer: by
         found = {str(name): str(kind) for name, kind, *_ in connection.execute(query).fetchall()}
     except duckdb.Error as error:
         raise InventoryError(f"{file.url}: its Parquet footer can't be read: {one_line(error)}") from None
+    if any(re.fullmatch(r".*_\d+", name) for name in found):  # so DuckDB calls the second of two that differ in case
+        _check_case(file, pq.read_schema(stub).names)
     if "INTEGER" in found.values():  # which older versions of DuckDB also make of columns that have no type
         found |= {field.name: NO_TYPE for field in pq.read_schema(stub) if pa.types.is_null(field.type)}
     return found
+
+
+def _check_case(file: StoredFile, names: Sequence[str]) -> None:
+    twice = sorted(name for name in names if [other.lower() for other in names].count(name.lower()) > 1)
+    if twice:
+        raise InventoryError(f"{file.url}: columns {', '.join(twice)} differ in upper and lower case only; rename one")
 
 
 def _check_alike(first: StoredFile, columns: Mapping[str, str], file: StoredFile, others: Mapping[str, str]) -> None:

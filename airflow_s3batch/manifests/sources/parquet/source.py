@@ -46,6 +46,7 @@ class ParquetFiles:
     empty_version_id: str = "refuse"
 
     kind: ClassVar[str] = "parquet"
+    may_repeat: ClassVar[bool] = True
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ class CompletionReport:
     objects: str = "failed"
 
     kind: ClassVar[str] = "report"
+    may_repeat: ClassVar[bool] = True
 
     def problems(self) -> list[str]:  # noqa: D102 - the protocol's docstrings hold
         found = url_problems((self.url,), what="url")

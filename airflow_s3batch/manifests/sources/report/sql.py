@@ -23,7 +23,8 @@ TOLD = (
 _CSV = (
     "read_csv({paths}, columns = {{"
     + ", ".join(f"f{number}: 'VARCHAR'" for number in range(1, 8))
-    + "}}, auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"', compression = 'none', {more})"
+    + "}}, auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"', compression = 'none', "
+    "hive_partitioning = false, {more})"
 )
 _KEY = (
     "CASE WHEN regexp_matches(f2, '%([^0-9A-Fa-f]|.[^0-9A-Fa-f]|.?$)') "
@@ -65,7 +66,7 @@ _OURS = f"""
     ),
     known AS (
         SELECT *, file_row_number // {{range_rows}} AS range_index, COALESCE(version_id, '') AS version
-        FROM read_parquet({{shard}}, file_row_number = true)
+        FROM read_parquet({{shard}}, file_row_number = true, hive_partitioning = false)
         WHERE file_row_number >= {{first}} AND file_row_number < {{end}}
     ),
     wanted AS (
