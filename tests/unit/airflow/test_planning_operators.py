@@ -58,7 +58,7 @@ def test_three_operators_publish_one_manifest(storage: MemoryStorage) -> None:
 
 @pytest.mark.parametrize("group", [None, {}, {"job": "s3://ops/x", "shard": 1, "rows": 2}])
 def test_a_group_from_elsewhere_is_refused(group: Any) -> None:
-    task = InventoryGroupOperator(task_id="group", group=group, **SELECTION)
+    task = InventoryGroupOperator(task_id="group", group=group, aws_conn_id=None, **SELECTION)
     with pytest.raises(AirflowFailException, match=r"map the task with \.expand\(group=groups\.output\)"):
         execute(task, TaskInstance())
 

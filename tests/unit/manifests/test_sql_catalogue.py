@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import decimal
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,8 @@ def test_an_engine_of_other_people_s_gives_the_same_as_duckdb(
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):  # DuckDB 1.4 truncates times to dates
+        return dt.datetime.combine(value, dt.time())
     return float(value) if isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool) else value
 
 
