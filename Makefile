@@ -79,11 +79,10 @@ test-airflow: env
 test-e2e: env
 	$(call pytest,.venv,tests/e2e tests/packaging)
 
-# The Dags run on one of the two servers here, and of those that take ten seconds each only some.
-LOWEST := not ministack and (not (managed_jobs or jobs_from_files or listing_jobs or inventory_queue or planning_tasks) \
-	or job_from_inventory or clearing or confirmation or csv_manifest)
+# Of the Dags, which take up to ten seconds each, those that show whole jobs.
+LOWEST := not ministack and (test_example_dags or job_from_inventory or clearing)
 test-lowest: env .venv-lowest/made
-	$(call pytest,.venv-lowest,tests/unit,-n 2)
+	$(call pytest,.venv-lowest,tests/unit,-n 2 --ignore tests/unit/benchmarks --ignore tests/unit/demo)
 	$(call pytest,.venv-lowest,tests/airflow,-n 2 -k "$(LOWEST)")
 
 # Ten minutes; bench-full adds rounds and a shard of ten million rows, which takes an hour.
