@@ -219,7 +219,7 @@ def write_manifest(storage: Storage, job: Job, manifest: Manifest, log: Log) -> 
     if published is not None:
         return published  # two planners must not disagree on which files count
     pinned = read_job(storage, job.layout)
-    if pinned is None or pinned.fingerprint != job.fingerprint:
+    if pinned is None or (pinned.fingerprint, pinned.comparison) != (job.fingerprint, job.comparison):
         raise InfrastructureError(
             f"{job.layout.job}: another attempt has started this job with other data at the same moment, so this one "
             "publishes nothing; the next attempt goes on with what is pinned now"
@@ -238,7 +238,7 @@ def _found_line(dataset: Dataset) -> str:
     about = dataset.source_bucket or "objects"
     moment = f", {dataset.created:%Y-%m-%d %H:%M} UTC" if dataset.created else ""
     size = f"{len(dataset.files)} {dataset.file_format} files, {dataset.bytes / 1e9:,.3f} GB"
-    return f"inventory of {about}{moment}: {size} ({dataset.url})"
+    return f"rows about {about}{moment}: {size} ({dataset.url})"
 
 
 def _selected_line(staged: Staged) -> str:

@@ -57,6 +57,13 @@ _CASTABLE = MappingProxyType(
 _SQUEEZED = MappingProxyType({name.replace("_", ""): name for name in TYPES} | {"lastmodified": "last_modified_date"})
 
 
+def empty_version_problems(choice: str) -> list[str]:
+    """Return what is wrong with *choice*, which says what an empty version id stands for."""
+    if choice in EMPTY_VERSIONS:
+        return []
+    return [f"empty_version_id={choice!r} is unknown; use 'refuse', 'null' or 'current'"]
+
+
 def column_name(written: str, number: int) -> str:
     """
     Return the SQL name of the *number*-th column (from 1 on) that a file or the user calls *written*.

@@ -63,6 +63,24 @@ def test_an_attempt_that_is_overtaken_while_it_searches_goes_on_with_what_is_pin
     assert json.loads(storage.files[JobLayout(manifest.job_url).job])["fingerprint"] == manifest.fingerprint
 
 
+def test_an_attempt_whose_comparison_was_overwritten_publishes_nothing(
+    storage: MemoryStorage, publish: Publish
+) -> None:
+    """Two attempts may pin the same delivery, and compare it with different ones."""
+    deliver(storage, objects(10))
+
+    def overwrite(verb: str, _url: S3Url) -> None:
+        if verb == "upload":
+            storage.before = None
+            place = JobLayout(JOBS / "job").job
+            document = json.loads(storage.files[place])
+            storage.write(place, json.dumps(document | {"comparison": {"since": "another"}}).encode())
+
+    storage.before = overwrite
+    with pytest.raises(InfrastructureError, match="another attempt has started this job"):
+        publish()
+
+
 def test_an_attempt_whose_pin_was_overwritten_publishes_nothing(storage: MemoryStorage, publish: Publish) -> None:
     """Another one wrote ``job.json`` in the same moment, and later; the next attempt goes on with that."""
     deliver(storage, objects(10), days_ago=2)

@@ -277,7 +277,7 @@ def test_the_log_has_a_line_per_phase(storage: MemoryStorage, publish: Publish) 
     url = deliver(storage, objects(1_000), file_format="Parquet")
     lines: list[str] = []
     publish(FLAGSHIP, log=lines.append)
-    assert lines[0].startswith("inventory of lake, 2026-11-21 12:00 UTC: 2 Parquet files, 0.000 GB")
+    assert lines[0].startswith("rows about lake, 2026-11-21 12:00 UTC: 2 Parquet files, 0.000 GB")
     assert str(url) in lines[0]
     assert lines[1] == "selected 500 of 1,000 rows"
     assert lines[2] == "published 500 objects (0.000 GB) in 1 shards of up to 500 objects to s3://ops/s3batch/job"

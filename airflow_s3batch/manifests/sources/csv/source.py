@@ -16,12 +16,12 @@ from airflow_s3batch.manifests.sources.dataset_json import pin_datasets, read_da
 from airflow_s3batch.manifests.sources.file_list import check_unchanged, files_at, url_problems
 from airflow_s3batch.manifests.sources.looks import look_at_all
 from airflow_s3batch.manifests.sources.row_values import (
-    EMPTY_VERSIONS,
     IGNORED,
     KEY_SPELLINGS,
     column_names,
     column_problems,
     csv_values,
+    empty_version_problems,
     supplied_values,
 )
 
@@ -88,8 +88,7 @@ class CsvManifest:
             found += column_problems(names, self.bucket, where="fields=")
         if self.key_spelling not in KEY_SPELLINGS:
             found.append(f"key_spelling={self.key_spelling!r} is unknown; use 'url' or 'raw'")
-        if self.empty_version_id not in EMPTY_VERSIONS:
-            found.append(f"empty_version_id={self.empty_version_id!r} is unknown; use 'refuse', 'null' or 'current'")
+        found += empty_version_problems(self.empty_version_id)
         if self.has_header not in (None, True, False):
             found.append(f"has_header={self.has_header!r} is neither True nor False nor None")
         if len(str(self.delimiter)) != 1 or self.delimiter in _NO_DELIMITERS:

@@ -13,9 +13,9 @@ from airflow_s3batch.manifests.sources.dataset import DataFile, Dataset, Found, 
 from airflow_s3batch.manifests.sources.dataset_json import pin_datasets, read_datasets
 from airflow_s3batch.manifests.sources.file_list import check_unchanged, files_at, url_problems
 from airflow_s3batch.manifests.sources.row_values import (
-    EMPTY_VERSIONS,
     check_columns,
     column_name,
+    empty_version_problems,
     parquet_type,
     parquet_values,
     supplied_values,
@@ -54,10 +54,7 @@ class ParquetFiles:
         return (self.url,) if isinstance(self.url, str) else tuple(self.url)
 
     def problems(self) -> list[str]:  # noqa: D102 - the protocol's docstrings hold
-        found = url_problems(self.urls, what="url")
-        if self.empty_version_id not in EMPTY_VERSIONS:
-            found.append(f"empty_version_id={self.empty_version_id!r} is unknown; use 'refuse', 'null' or 'current'")
-        return found
+        return [*url_problems(self.urls, what="url"), *empty_version_problems(self.empty_version_id)]
 
     def name(self) -> str:  # noqa: D102
         return ", ".join(self.urls)
