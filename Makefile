@@ -1,4 +1,4 @@
-# make env | lint | format | test | soak | bench | bench-full | demo | demo-ui | clean
+# make env | lint | format | test | soak | bench | bench-full | demo | demo-ui | screenshots | clean
 # Each target makes the environments that it needs; a second call finds them made.
 
 SHELL := /bin/bash
@@ -14,7 +14,7 @@ HERE := $(shell pwd)
 export S3BATCH_SERVERS_BIN := $(HERE)/.venv-servers/bin
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 
-.PHONY: help env lint format test test-unit test-integration test-airflow test-e2e test-soak test-lowest soak bench bench-full demo demo-ui clean
+.PHONY: help env lint format test test-unit test-integration test-airflow test-e2e test-soak test-lowest test-ui chromium screenshots soak bench bench-full demo demo-ui clean
 
 help:
 	@sed -n '1,2s/^# //p' Makefile
@@ -52,7 +52,9 @@ format: .venv/made
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: test-unit test-integration test-soak test-airflow test-e2e test-lowest
+# The last two run side by side: one waits for schedulers, the other computes.
+test: test-unit test-integration test-soak test-airflow test-ui .venv-lowest/made
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-e2e test-lowest
 
 # $(call pytest,ENVIRONMENT,FOLDERS,OPTIONS) runs the tests of FOLDERS.
 pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(2) $(3) $(PYTEST_OPTIONS)
@@ -75,6 +77,20 @@ soak: test-soak
 
 test-airflow: env
 	$(call pytest,.venv,tests/airflow,-n 2)
+
+# The page in a real browser, on a real API server.
+test-ui: env chromium
+	$(call pytest,.venv,tests/ui)
+
+# Debian's Chromium, where it is missing and we may install it.
+chromium:
+	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; fi
+
+# The pictures of docs/ui.md, from the database that the tests of the page use, and those of docs/report.md.
+screenshots: env chromium
+	$(BIN)/python docs/screenshots.py
+	$(BIN)/python docs/report_images.py
 
 test-e2e: env
 	$(call pytest,.venv,tests/e2e tests/packaging)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_s3batch.version import __version__
 
 if TYPE_CHECKING:
+    from airflow_s3batch.approvals import Approval
     from airflow_s3batch.assets import delivered_url, inventory_asset
     from airflow_s3batch.core.errors import S3BatchError
     from airflow_s3batch.core.objects import S3Object
@@ -21,22 +22,30 @@ if TYPE_CHECKING:
     from airflow_s3batch.operations.fields import Column
     from airflow_s3batch.operators import (
         AthenaToManifestOperator,
+        BatchApprovalOperator,
         BatchOperationOperator,
+        BatchRehearsalOperator,
         BatchReportOperator,
+        BatchVerificationOperator,
         CsvToManifestOperator,
         InventoryToManifestOperator,
         ListObjectsToManifestOperator,
         ManagedBatchJobOperator,
         ParquetToManifestOperator,
         ReportToManifestOperator,
+        S3BatchCleanupOperator,
     )
     from airflow_s3batch.sensors import S3BatchJobSensor, S3InventorySensor, S3RestoreSensor
     from airflow_s3batch.task_group import s3_batch_job
 
 __all__ = [
+    "Approval",
     "AthenaToManifestOperator",
+    "BatchApprovalOperator",
     "BatchOperationOperator",
+    "BatchRehearsalOperator",
     "BatchReportOperator",
+    "BatchVerificationOperator",
     "Column",
     "CsvToManifestOperator",
     "EventBridgeJobNotifier",
@@ -45,6 +54,7 @@ __all__ = [
     "ManagedBatchJobOperator",
     "ParquetToManifestOperator",
     "ReportToManifestOperator",
+    "S3BatchCleanupOperator",
     "S3BatchError",
     "S3BatchHook",
     "S3BatchJobSensor",
@@ -59,9 +69,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Approval": "approvals",
     "AthenaToManifestOperator": "operators",
+    "BatchApprovalOperator": "operators",
     "BatchOperationOperator": "operators",
+    "BatchRehearsalOperator": "operators",
     "BatchReportOperator": "operators",
+    "BatchVerificationOperator": "operators",
     "Column": "operations.base",
     "CsvToManifestOperator": "operators",
     "EventBridgeJobNotifier": "notifications",
@@ -70,6 +84,7 @@ _HOMES = {
     "ManagedBatchJobOperator": "operators",
     "ParquetToManifestOperator": "operators",
     "ReportToManifestOperator": "operators",
+    "S3BatchCleanupOperator": "operators",
     "S3BatchError": "core.errors",
     "S3BatchHook": "hooks",
     "S3BatchJobSensor": "sensors",

@@ -25,14 +25,18 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _PROJECT,
                 "python-modules": [
                     "airflow_s3batch.operators.manifest",
+                    "airflow_s3batch.operators.approval",
                     "airflow_s3batch.operators.athena",
                     "airflow_s3batch.operators.batch_operation",
+                    "airflow_s3batch.operators.cleanup",
                     "airflow_s3batch.operators.csv_manifest",
                     "airflow_s3batch.operators.managed",
                     "airflow_s3batch.operators.manifest_groups",
                     "airflow_s3batch.operators.parquet_manifest",
+                    "airflow_s3batch.operators.rehearsal",
                     "airflow_s3batch.operators.report",
                     "airflow_s3batch.operators.report_manifest",
+                    "airflow_s3batch.operators.verification",
                 ],
             }
         ],
@@ -59,11 +63,28 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_s3batch.triggers.s3_inventory",
                     "airflow_s3batch.triggers.s3_inventory_sensor",
                     "airflow_s3batch.triggers.athena_query",
+                    "airflow_s3batch.triggers.job_control",
                     "airflow_s3batch.triggers.s3_batch_job",
                     "airflow_s3batch.triggers.s3_restore",
                 ],
             }
         ],
+        "config": {
+            "s3batch": {
+                "description": "Jobs of airflow-provider-s3batch.",
+                "options": {
+                    "price_table": {
+                        "description": "URL on S3, or path, of the price table for cost estimates where a Dag names "
+                        "none. Empty: AWS's list prices, where the store is AWS.\n",
+                        "version_added": None,
+                        "type": "string",
+                        "example": "s3://ops/prices/eu-central-1.json",
+                        "default": "",
+                    }
+                },
+            }
+        },
         "extra-links": ["airflow_s3batch.links.s3_batch_job.S3BatchJobLink"],
         "notifications": ["airflow_s3batch.notifications.event_bridge.EventBridgeJobNotifier"],
+        "cli": ["airflow_s3batch.airflow_cli.get_cli_commands"],
     }

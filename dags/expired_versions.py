@@ -1,6 +1,8 @@
 """
 Every month: delete noncurrent versions that were written more than 90 days ago, if they are not suspiciously many.
 
+Somebody has to approve it within three days, with the figures at hand; what is not approved is not deleted.
+
 An inventory tells when a version was written, not since when it is noncurrent: of an object that lay untouched for a
 year and was overwritten yesterday, the old version goes, too. Where that must not be, use a lifecycle rule with
 NoncurrentDays.
@@ -8,11 +10,12 @@ NoncurrentDays.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.sdk import dag
 
 from airflow_s3batch import s3_batch_job
+from airflow_s3batch.approvals import Approval
 from airflow_s3batch.operations import DeleteObject
 
 INVENTORY = "{{ var.value.get('s3batch_inventory', 's3://inventories/prod-lake/daily') }}"
@@ -32,6 +35,7 @@ def expired_versions() -> None:
         operation=DeleteObject(),
         job_url=JOB_URL,
         max_objects=MOST,
+        approval=Approval(timeout=timedelta(days=3)),
     )
 
 

@@ -12,6 +12,8 @@ S3BatchError
 ├── CapabilityError      the store does not do what the operation needs
 ├── AccessError          the store refuses: permission, bucket, connection
 ├── TooManyFailuresError more objects failed than is allowed
+├── PausedError          somebody has paused the job
+├── ApprovalError        nobody has approved what is about to be done
 └── InfrastructureError  the world misbehaved; trying again may help
 ```
 
@@ -71,6 +73,22 @@ class AccessError(S3BatchError):
 
 class TooManyFailuresError(S3BatchError):
     """More objects failed than ``allowed_failures`` permits."""
+
+
+class PausedError(S3BatchError):
+    """
+    Somebody has paused the job; all that was done is recorded, and what is left can be done once it may go on.
+
+    Attributes:
+        has_begun: something was done before, so that a start over must not begin again.
+    """
+
+    is_retryable = True
+    has_begun = False
+
+
+class ApprovalError(S3BatchError):
+    """Nobody has approved what is about to be done: this operation, on this manifest."""
 
 
 class InfrastructureError(S3BatchError):

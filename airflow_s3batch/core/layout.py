@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from airflow_s3batch.core.identity import series_id
 from airflow_s3batch.core.s3url import S3Url
 
 
@@ -23,9 +25,24 @@ class JobLayout(NamedTuple):
         return self.url / "job.json"
 
     @property
+    def control(self) -> S3Url:
+        """What people ask of the job while it runs: pause, go on, how fast. There is none until somebody asks."""
+        return self.url / "control.json"
+
+    @property
     def manifest(self) -> S3Url:
         """Totals and shards; its presence means that the manifest is published."""
         return self.url / "manifest/manifest.json"
+
+    @property
+    def cost(self) -> S3Url:
+        """What the job was expected to cost when its manifest was published; absent if nobody could tell."""
+        return self.url / "cost.json"
+
+    @property
+    def approval(self) -> S3Url:
+        """Who was asked whether the job may run, with which figures, and what was answered; absent if nobody was."""
+        return self.url / "approval.json"
 
     @property
     def source(self) -> S3Url:
@@ -51,10 +68,24 @@ class JobLayout(NamedTuple):
         return self.url / "report"
 
 
+def cleanup_note(jobs: S3Url) -> S3Url:
+    """Where the last cleanup below the ``job_url`` *jobs* tells what it did."""
+    return jobs / "cleanup/last.json"
+
+
 class SeriesLayout(NamedTuple):
     """Where the jobs of one task, run after run, leave word for the next."""
 
     url: S3Url
+
+    @classmethod
+    def of(cls, jobs: S3Url, about: Mapping[str, Any]) -> SeriesLayout | None:
+        """Return the series of the task that *about* names, below the folder of *jobs*; ``None`` if none is named."""
+        dag_id, task_id, map_index = about.get("dag_id"), about.get("task_id"), about.get("map_index")
+        if not dag_id or not task_id:
+            return None
+        name = series_id(str(dag_id), str(task_id), -1 if map_index is None else int(map_index))
+        return cls(jobs / f"series/{name}")
 
     @property
     def published(self) -> S3Url:
@@ -65,6 +96,11 @@ class SeriesLayout(NamedTuple):
     def reported(self) -> S3Url:
         """Which job was the last to be reported on."""
         return self.url / "reported.json"
+
+    @property
+    def history(self) -> S3Url:
+        """Folder of what each report leaves: one small file a job, whose names sort by time."""
+        return self.url / "history"
 
 
 class OperationLayout(NamedTuple):
@@ -85,6 +121,20 @@ class OperationLayout(NamedTuple):
     def restores(self) -> S3Url:
         """Which objects of a restore job were seen to be readable."""
         return self.url / "restores.json"
+
+    @property
+    def verification(self) -> S3Url:
+        """Folder of what second looks at the objects have shown; in it a folder for each generation looked at."""
+        return self.url / "verification"
+
+    @property
+    def verification_asked(self) -> S3Url:
+        """That a second look is asked for, and at how many objects."""
+        return self.verification / "asked.json"
+
+    def second_looks(self, generation: str) -> GenerationLayout:
+        """Where second looks at what the generation of that folder name has done leave their files."""
+        return GenerationLayout(self.verification / generation)
 
     def refusal(self, shard: int) -> S3Url:
         """Written when an attempt at *shard* is refused, deleted when a later one goes on."""
@@ -114,6 +164,15 @@ class GenerationLayout(NamedTuple):
     def scratch(self) -> S3Url:
         """Folder of the preflight's scratch objects."""
         return self.url / "scratch"
+
+    @property
+    def rehearsals(self) -> S3Url:
+        """Folder of what rehearsals tell of themselves: which attempts were theirs, and how they ended."""
+        return self.url / "rehearsal"
+
+    def rehearsal(self, name: str) -> S3Url:
+        """Written when the rehearsal *name* begins, and once more when it ends."""
+        return self.rehearsals / f"{name}.json"
 
     @property
     def pulses(self) -> S3Url:

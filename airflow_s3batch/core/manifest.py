@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.core.size_classes import SizeClasses, added, size_classes_of
 
 FORMAT = "airflow-s3batch-manifest/1"
 Text = str | bytes
 FIXED_COLUMNS = ("bucket", "key", "version_id", "size", "e_tag", "storage_class", "is_latest")
 """Columns that every shard file has, in this order; extra columns follow. Keys are raw, not encoded."""
+
+UNKNOWN_CLASS = "UNKNOWN"
+"""Under which rows are counted whose storage class the source did not tell."""
 
 
 class RowRange(NamedTuple):
@@ -36,6 +40,7 @@ class ShardFile:
         bytes: sum of the objects' sizes, as far as known.
         file_bytes: size of the Parquet file.
         sha256: hex digest of the Parquet file.
+        sizes: objects and bytes by size class, those of unknown size left out; empty if nobody counted.
     """
 
     index: int
@@ -44,6 +49,17 @@ class ShardFile:
     bytes: int
     file_bytes: int
     sha256: str
+    sizes: SizeClasses = ()
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ShardFile:
+        """Return the shard that `to_json` gave."""
+        return cls(**{**data, "sizes": size_classes_of(data.get("sizes", ()))})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, JSON-ready; sizes only if they were counted."""
+        names = ("index", "key", "rows", "bytes", "file_bytes", "sha256")
+        return {name: getattr(self, name) for name in names} | ({"sizes": self.sizes} if self.sizes else {})
 
     def ranges(self, range_rows: int) -> Iterator[RowRange]:
         """Yield the shard's row ranges of *range_rows* rows each (the last may be shorter)."""
@@ -64,6 +80,9 @@ class Manifest:
         columns: names of the extra columns, in file order.
         shards: in order of their index, without gaps.
         fingerprint: of the selection and its source.
+        source_rows: rows of the source that were looked at; ``None`` if nobody counted.
+        storage_classes: rows and bytes by storage class, the class with the most rows first; what the source does not
+            tell is `UNKNOWN_CLASS`. Empty if nobody counted: the manifest is empty, or of an older release.
     """
 
     job_url: S3Url
@@ -73,20 +92,16 @@ class Manifest:
     columns: tuple[str, ...]
     shards: tuple[ShardFile, ...]
     fingerprint: str
+    source_rows: int | None = None
+    storage_classes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> SizeClasses:
+        """Objects and bytes by size class; empty if nobody counted."""
+        return added(shard.sizes for shard in self.shards)
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
-        shards = [
-            {
-                "index": shard.index,
-                "key": shard.key,
-                "rows": shard.rows,
-                "bytes": shard.bytes,
-                "file_bytes": shard.file_bytes,
-                "sha256": shard.sha256,
-            }
-            for shard in self.shards
-        ]
         document = {
             "format": FORMAT,
             "job_url": str(self.job_url),
@@ -95,7 +110,9 @@ class Manifest:
             "range_rows": self.range_rows,
             "columns": [*FIXED_COLUMNS, *self.columns],
             "fingerprint": self.fingerprint,
-            "shards": shards,
+            **({} if self.source_rows is None else {"source_rows": self.source_rows}),
+            **({"storage_classes": dict(self.storage_classes)} if self.storage_classes else {}),
+            "shards": [shard.to_json() for shard in self.shards],
         }
         return json.dumps(document, indent=1) + "\n"
 
@@ -115,15 +132,20 @@ class Manifest:
                 int(data["bytes"]),
                 int(data["range_rows"]),
                 tuple(data["columns"][len(FIXED_COLUMNS) :]),
-                tuple(ShardFile(**shard) for shard in data["shards"]),
+                tuple(ShardFile.from_json(shard) for shard in data["shards"]),
                 data["fingerprint"],
+                data.get("source_rows"),
+                {str(name): (int(rows), int(size)) for name, (rows, size) in data.get("storage_classes", {}).items()},
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise JobDamagedError(f"{place}: not a manifest of this package ({error!r})") from None
         if data["format"] != FORMAT:
             raise JobDamagedError(f"{place}: format is {data['format']!r}; this version reads {FORMAT!r}")
         if sum(shard.rows for shard in manifest.shards) != manifest.rows:
             raise JobDamagedError(f"{place}: the shards' rows don't add up to {manifest.rows}")
+        classes = manifest.storage_classes
+        if classes and sum(rows for rows, _ in classes.values()) != manifest.rows:
+            raise JobDamagedError(f"{place}: the storage classes' rows don't add up to {manifest.rows}")
         if [shard.index for shard in manifest.shards] != list(range(len(manifest.shards))):
             raise JobDamagedError(f"{place}: shard indexes are not 0..{len(manifest.shards) - 1}")
         return manifest

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from airflow_s3batch.core.byte_counts import told_bytes
+
 NOT_ATTEMPTED = "NotAttempted"
 """ErrorCode of rows without an outcome. It always counts as a failure and can't be tolerated."""
 
 OUTCOME_UNKNOWN = "OutcomeUnknown"
 """ErrorCode of rows that may or may not have been done, where the operation forbids to do them again."""
+
+DRY_RUN = "DryRun"
+"""ErrorCode of rows of a dry run that the operation would be done to; nothing was."""
 
 VANISHED = frozenset({"NoSuchKey", "NoSuchVersion"})
 """Codes of objects that are gone since the manifest was made; tolerated unless the user says otherwise."""
@@ -45,7 +50,8 @@ class Tally:
     Counts over many outcomes; adds up over ranges, shards and jobs.
 
     Attributes:
-        bytes: size of the objects that succeeded, as far as the manifest knew it.
+        bytes: size of the objects that succeeded, as far as the manifest knew it; in a dry run, of those that the
+            operation would be done to.
         codes: failures by error code.
         examples: for each code the URLs of the first few objects, key encoded.
     """
@@ -82,11 +88,29 @@ class Tally:
         return sum(n for code, n in self.codes.items() if code == NOT_ATTEMPTED or code not in tolerate)
 
     def sentence(self) -> str:
-        """Return ``37 of 1,204,511 objects failed (AccessDenied 30, NoSuchKey 7)``, or how many succeeded."""
+        """
+        Return ``37 of 1,204,511 objects failed (AccessDenied 30, NoSuchKey 7)``, or how many succeeded.
+
+        Of a dry run: ``would be done to 1,204,511 objects (3.4 TiB); 37 could not be (NoSuchKey 37)``.
+        """
+        if DRY_RUN in self.codes:
+            return self.dry_sentence()
         if not self.failed:
             return f"{self.objects:,} objects succeeded"
-        codes = ", ".join(f"{code} {n:,}" for code, n in sorted(self.codes.items(), key=lambda item: -item[1]))
+        codes = self._codes_but()
         return f"{self.failed:,} of {self.objects:,} objects failed" + (f" ({codes})" if codes else "")
+
+    def dry_sentence(self) -> str:
+        """Return to how many objects a dry run's operation would be done, and to how many it could not be."""
+        would_be = self.codes.get(DRY_RUN, 0)
+        size = f" ({told_bytes(self.bytes)})" if self.bytes else ""
+        others = self.failed - would_be
+        could_not = f"; {others:,} could not be ({self._codes_but(DRY_RUN)})" if others else ""
+        return f"would be done to {would_be:,} objects{size}{could_not}"
+
+    def _codes_but(self, code: str = "") -> str:
+        others = sorted((item for item in self.codes.items() if item[0] != code), key=lambda item: -item[1])
+        return ", ".join(f"{code} {n:,}" for code, n in others)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict; `from_json` reads it."""

@@ -8,7 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
+
+from airflow_s3batch.core.errors import CapabilityError
 
 AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
 
@@ -25,6 +28,7 @@ class S3Access:
         config: botocore settings (proxies, addressing style, …).
         endpoints: URLs of other services that requests go to, as ``(name, url)``; others are AWS's.
         source: how to reach the sources of copies, if not in the same way; ``None`` if so.
+        is_read_only: clients refuse what is neither GET nor HEAD before it is sent.
     """
 
     session: boto3.session.Session | None = None
@@ -34,18 +38,26 @@ class S3Access:
     config: Config | None = None
     endpoints: tuple[tuple[str, str], ...] = ()
     source: S3Access | None = None
+    is_read_only: bool = False
 
     def client(self, service: str = "s3") -> Any:
         """Return a new boto3 client for S3 or another *service*; safe to share between threads."""
         session = self.session or boto3.session.Session()
-        client: Any = session.client
-        return client(
+        make: Any = session.client
+        client = make(
             service,
             region_name=self.region_name,
             endpoint_url=self.endpoint_url if service == "s3" else dict(self.endpoints).get(service),
             verify=self.verify,
             config=self.config,
         )
+        if self.is_read_only:
+            client.meta.events.register_last("before-send", _refuse_changes)
+        return client
+
+    def read_only(self) -> S3Access:
+        """Return the same access, whose clients can change nothing."""
+        return replace(self, source=self.source.read_only() if self.source else None, is_read_only=True)
 
     def patient_for(self, connect_timeout_s: float, request_timeout_s: float) -> S3Access:
         """Return the same access, with boto3 clients that wait no longer; the user's own botocore settings win."""
@@ -63,6 +75,11 @@ class S3Access:
     def is_aws(self) -> bool:
         """Whether the endpoint is known to be AWS; anything else is probed before it is trusted."""
         return (urlsplit(self.endpoint).hostname or "").endswith(AWS_DOMAINS)
+
+
+def _refuse_changes(request: AWSPreparedRequest, **_: Any) -> None:
+    if request.method not in ("GET", "HEAD"):
+        raise CapabilityError(f"{request.method} on {request.url}: not sent, for this connection only reads")
 
 
 @functools.lru_cache(8)

@@ -16,6 +16,7 @@ from airflow_s3batch.core.outcomes import Summary
 from airflow_s3batch.engine.evidence import SUMMARY_FORMAT
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.versions import versions
 
 
 class Attempt(NamedTuple):
@@ -44,6 +45,7 @@ class Attempt(NamedTuple):
             "pid": os.getpid(),
             "started": self.started,
             "policy": policy.to_json(),
+            "versions": versions(),
         }
         storage.write(generation.attempt(self.shard, self.id), json.dumps(document).encode(), "application/json")
 

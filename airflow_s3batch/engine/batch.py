@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.core.outcomes import Outcome, Summary, Tally
+from airflow_s3batch.core.outcomes import DRY_RUN, Outcome, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.dry_run import DryRun, dry_policy
 from airflow_s3batch.engine.exchange import Work
 from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.preflight import capabilities_for
+from airflow_s3batch.engine.preflight import capabilities_for, looked_up
 from airflow_s3batch.engine.refusals import Refusals
 from airflow_s3batch.engine.threshold import Threshold
 from airflow_s3batch.operations.base import Operation
@@ -46,6 +47,7 @@ def run_batch(
     scratch_url: str | None = None,
     on_outcome: Callable[[S3Object, Outcome], None] | None = None,
     job_id: str | None = None,
+    dry_run: bool = False,
 ) -> Summary:
     """
     Run *operation*, or several in order, on each of *objects* and return the counts.
@@ -58,7 +60,8 @@ def run_batch(
     (requests in flight), *max_requests_per_s* and *keep_going* override those. *scratch_url* is where the preflight may
     write and delete, on the same store (by default a scratch prefix in the first object's bucket; AWS is not probed).
     *on_outcome* is called once per object, in order of completion; what it raises ends the run. *job_id* is what Lambda
-    functions are told; by default a new one.
+    functions are told; by default a new one. *dry_run* sends only what reads: each object fails with ``DryRun``, or
+    with what a look at it has shown, and ``summary.tally.sentence()`` says what would be done.
 
     Raises:
         ArgumentError: *operation* is none, or one that AWS alone can do.
@@ -73,6 +76,7 @@ def run_batch(
         "keep_going": keep_going,
     }
     chosen = replace(policy or Policy(), **{name: value for name, value in given.items() if value is not None})
+    chosen = dry_policy(chosen) if dry_run else chosen
     operation = for_workers(operation)
     operation.check_machine()
     source = iter(objects)
@@ -88,17 +92,20 @@ def run_batch(
         count(tally, work.obj, outcome)
         threshold.count(outcome)
         if outcome.error_code:
-            refusals.count(work.obj, outcome, succeeded=tally.succeeded)
+            refusals.count(work.obj, outcome, succeeded=tally.succeeded + tally.codes.get(DRY_RUN, 0))
         if on_outcome is not None:
             on_outcome(work.obj, outcome)
 
-    with Executor(access, chosen) as executor:
+    with Executor(access, chosen, is_read_only=dry_run) as executor:
         scratch = (
             S3Url.parse(scratch_url, what="scratch_url") if scratch_url else S3Url(first.bucket, ".s3batch-scratch")
         )
-        capabilities = capabilities_for(executor, access, operation, first, scratch)
+        if dry_run:
+            capabilities = looked_up(executor, access, operation, first)
+        else:
+            capabilities = capabilities_for(executor, access, operation, first, scratch)
         executor.run(
-            operation,
+            DryRun(operation) if dry_run else operation,
             itertools.starmap(Work, enumerate(itertools.chain([first], source))),
             RunContext(capabilities, job_id=job_id or str(uuid.uuid4())),
             settle,
@@ -120,6 +127,7 @@ def count(tally: Tally, obj: S3Object, outcome: Outcome) -> None:
         examples = tally.examples.get(outcome.error_code, ())
         wanted = len(examples) < Tally.EXAMPLES_PER_CODE
         tally.add_failures(outcome.error_code, 1, [f"s3://{obj.bucket}/{encode_key(obj.key)}"] if wanted else [])
+        tally.bytes += (obj.size or 0) if outcome.error_code == DRY_RUN else 0
     else:
         tally.succeeded += 1
         tally.bytes += obj.size or 0

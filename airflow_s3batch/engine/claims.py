@@ -8,18 +8,18 @@ at least one sees the other. A crash therefore leaves the ranges in doubt that i
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
-from airflow_s3batch.core.commits import Commit, ordinals_in
-from airflow_s3batch.core.completion_report import parse_rows
+from airflow_s3batch.core.commits import spans_of
 from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN
-from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.evidence import claimants
+from airflow_s3batch.engine.evidence import claimants, ordinals_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_s3batch.core.commits import Commit, Spans
     from airflow_s3batch.core.layout import GenerationLayout
     from airflow_s3batch.engine.shard_state import ShardState
     from airflow_s3batch.engine.storage import Storage
@@ -72,19 +72,33 @@ class Claims:
 
     def _doubts(self, index: int) -> frozenset[int]:
         url = self._generation.claim(self._shard, index, self._attempt)
-        self._storage.write(url, b"{}", "application/json")
-        others = claimants(self._storage, self._generation.shard(self._shard), index) - {self._attempt}
+        self._storage.write(url, self._meant(index), "application/json")
+        others = {
+            attempt: self._rows_of(index, attempt)
+            for attempt in claimants(self._storage, self._generation.shard(self._shard), index)
+            if attempt != self._attempt and attempt not in self._state.ended
+        }
         commits = self._state.evidence.read_commits(self._storage, self._state.ranges[index])
         unknown = (unknown_in(self._storage, url.bucket, commit) for commit in commits)
         return self._state.doubts(commits, index, others).union(*unknown)
 
+    def _meant(self, index: int) -> bytes:
+        """Return the body of a claim on range *index*: a rehearsal says which few rows it means."""
+        flags = self._state.unfinished[index] if self._state.is_sample else None
+        if flags is None:
+            return b"{}"
+        rows = spans_of(ordinal for ordinal, is_meant in enumerate(flags) if is_meant)
+        return json.dumps({"rows": rows}, separators=(",", ":")).encode()
+
+    def _rows_of(self, index: int, attempt: str) -> Spans | None:
+        """Return which rows another *attempt* has claimed; ``None`` for all, also where the claim does not tell."""
+        try:
+            body = json.loads(self._storage.read(self._generation.claim(self._shard, index, attempt)) or b"{}")
+            return tuple((int(start), int(end)) for start, end in body["rows"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
 
 def unknown_in(storage: Storage, bucket: str, commit: Commit) -> Iterator[int]:
     """Yield the ordinals that *commit* calls `OUTCOME_UNKNOWN`."""
-    if commit.failed_file is None or OUTCOME_UNKNOWN not in commit.tally.codes:
-        return
-    url = S3Url(bucket, commit.failed_file.key)
-    rows = parse_rows((storage.read(url) or b"").decode(), place=str(url))
-    for ordinal, row in zip(ordinals_in(commit.failed), rows, strict=True):
-        if row.error_code == OUTCOME_UNKNOWN:
-            yield ordinal
+    return ordinals_of(storage, bucket, commit, OUTCOME_UNKNOWN)

@@ -58,7 +58,8 @@ class Doubts:
         self._storage = storage
         self._announcements = generation.shard(attempt.shard) / "attempt-"
         self._own = attempt.id
-        self._may_doubt = operation.replay is Replay.CHECK and not state.attempts
+        self._settled = state.settled
+        self._may_doubt = operation.replay is Replay.CHECK and not state.unsettled
         self._record = record
         self._clock = clock
         self._held: list[tuple[Work, Outcome]] = []
@@ -107,6 +108,6 @@ class Doubts:
         except S3BatchError as error:
             log.warning("whether another attempt is at work can't be seen, so it is assumed: %s", error)
             names = {self._own, ""}
-        attempts = {name.removesuffix(".json") for name in names}
+        attempts = {name.removesuffix(".json") for name in names} - self._settled
         self.has_rival = attempts != {self._own}
         self.began = min((attempt_time(name) for name in attempts if attempt_time(name)), default=0.0)

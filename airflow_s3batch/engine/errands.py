@@ -18,6 +18,7 @@ from typing import Any
 
 from airflow_s3batch.core.errors import InfrastructureError
 from airflow_s3batch.engine.errand_process import ErrandProcess, ProcessDiedError, RemoteError, described
+from airflow_s3batch.engine.transport import UnsentError
 from airflow_s3batch.operations.requests import Errand, Response
 
 LOST = "FunctionLost"
@@ -125,6 +126,38 @@ class Errands:
             self._bell = None
         for crew in self._crews.values():
             crew.close()
+
+
+class NoErrands:
+    """Stands for the errands of an executor that changes nothing: it has neither threads nor processes to do any."""
+
+    def __len__(self) -> int:
+        """Return 0: none is ever under way."""
+        return 0
+
+    def start(self, tag: Any, errand: Errand) -> None:  # noqa: ARG002 - as that of `Errands`
+        """
+        Refuse *errand*.
+
+        Raises:
+            UnsentError: always.
+        """
+        raise UnsentError
+
+    def finished(self) -> list[tuple[Any, Response]]:
+        """Return nothing."""
+        return []
+
+    def withdraw(self) -> list[Any]:
+        """Return nothing."""
+        return []
+
+    def abandon(self) -> list[Any]:
+        """Return nothing."""
+        return []
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class _Job:

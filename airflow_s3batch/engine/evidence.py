@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_s3batch.core.commits import Commit, PartFile
+from airflow_s3batch.core.commits import Commit, PartFile, ordinals_in
+from airflow_s3batch.core.completion_report import parse_rows
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.s3url import S3Url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_s3batch.core.manifest import RowRange, ShardFile
-    from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.storage import Storage, StoredFile
 
 SUMMARY_FORMAT = "airflow-s3batch-shard/1"
@@ -38,6 +39,8 @@ class AttemptSummary(NamedTuple):
     Attributes:
         stopped: why it ended early, empty if it did not.
         abandoned: objects that were begun and have no outcome, for nobody waited for their last answer.
+        failed: objects that failed.
+        aws_job: id of the AWS job that it was; empty if a worker was at work.
     """
 
     requests: int
@@ -47,6 +50,8 @@ class AttemptSummary(NamedTuple):
     started: str
     ended: str
     abandoned: int = 0
+    failed: int = 0
+    aws_job: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class ShardEvidence:
         attempts: oldest first.
         announcements: URLs of what attempts wrote when they started, by attempt.
         summaries: by attempt; an attempt that was killed has none.
+        unrun: why nothing but a rehearsal was done to the shard, a clause; empty if more was, or nothing at all.
     """
 
     shard: ShardFile
@@ -69,10 +75,13 @@ class ShardEvidence:
     attempts: tuple[str, ...] = ()
     announcements: Mapping[str, S3Url] = field(default_factory=dict)
     summaries: Mapping[str, AttemptSummary] = field(default_factory=dict)
+    unrun: str = ""
 
     @property
     def why_not_attempted(self) -> str:
         """Why rows of this shard may lack an outcome, for the report's ResultMessage."""
+        if self.unrun:
+            return self.unrun
         if not self.attempts:
             return "no attempt reached this object"
         last = self.summaries.get(self.attempts[-1])
@@ -162,6 +171,20 @@ def gather(storage: Storage, shard: ShardFile, folder: S3Url | None, last_range:
     return ShardEvidence(shard, parts, commits, tuple(sorted(attempts)), announcements, summaries)
 
 
+def ordinals_of(storage: Storage, bucket: str, commit: Commit, code: str) -> Iterator[int]:
+    """Yield the ordinals that failed with *code*, as *commit* has it; *bucket* is the job's."""
+    if commit.failed_file is None or code not in commit.tally.codes:
+        return
+    if len(commit.tally.codes) == 1:
+        yield from ordinals_in(commit.failed)
+        return
+    url = S3Url(bucket, commit.failed_file.key)
+    rows = parse_rows((storage.read(url) or b"").decode(), place=str(url))
+    for ordinal, row in zip(ordinals_in(commit.failed), rows, strict=True):
+        if row.error_code == code:
+            yield ordinal
+
+
 def claimants(storage: Storage, folder: S3Url, range_index: int) -> frozenset[str]:
     """Return the attempts that claimed a range of the shard whose files lie in *folder*."""
     prefix = folder / f"range-{range_index:06d}-"
@@ -191,6 +214,8 @@ def _read_summary(storage: Storage, url: S3Url) -> AttemptSummary:
             str(data["started"]),
             str(data["ended"]),
             int(data.get("abandoned", 0)),
+            int(data["tally"]["failed"]),
+            str(data.get("aws_job", "")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{url}: not a shard summary of this package ({error!r})") from None

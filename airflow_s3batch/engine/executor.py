@@ -22,17 +22,17 @@ from airflow_s3batch.core.errors import (
     InfrastructureError,
     ManifestError,
 )
-from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome
+from airflow_s3batch.core.outcomes import DRY_RUN, OUTCOME_UNKNOWN, Outcome
 from airflow_s3batch.core.verdicts import FINAL, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.answers import EXPLAINED, explained, judged
-from airflow_s3batch.engine.errands import ABANDONED, UNCLEAR, Errands
+from airflow_s3batch.engine.errands import ABANDONED, UNCLEAR, Errands, NoErrands
 from airflow_s3batch.engine.exchange import END, Exchange, Work, exchanges
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.setbacks import MOST_CORRECTIONS, Setbacks
-from airflow_s3batch.engine.transport import Answer, Transport
+from airflow_s3batch.engine.transport import Answer, ReadTransport, Transport, UnsentError
 from airflow_s3batch.operations.base import Operation, Replay
-from airflow_s3batch.operations.requests import Call, Errand, Response, RunContext, Steps
+from airflow_s3batch.operations.requests import Call, Errand, Request, Response, RunContext, Steps
 
 log = logging.getLogger(__name__)
 
@@ -51,25 +51,38 @@ class Executor:
     """
     Runs one operation on many objects. A context manager; belongs to the thread that made it.
 
+    Args:
+        is_read_only: nothing in it can send what changes anything: neither its transport, nor its errands, nor its
+            clients. Steps that ask for such a thing are thrown an `UnsentError`; those that don't catch it are over,
+            and their objects fail with `DRY_RUN`.
+
     Attributes:
         requests: sent so far, retries included.
         retries: how many of them were repeats.
         pace: how many may be in flight and sent a second, and how often the store asked to slow down.
     """
 
-    def __init__(self, access: S3Access, policy: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        access: S3Access,
+        policy: Policy,
+        *,
+        is_read_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        access = access.read_only() if is_read_only else access
         self._setbacks = Setbacks(access, policy, clock)
         self.preparer = self._setbacks.sender.preparer
         self.pace = self._setbacks.pace
         self._policy = policy
         self._clock = clock
-        self._transport = Transport(
+        self._transport = (ReadTransport if is_read_only else Transport)(
             access,
             max_connections=policy.max_concurrency,
             request_timeout_s=policy.request_timeout_s,
             connect_timeout_s=policy.connect_timeout_s,
         )
-        self._errands = Errands(self._transport.wake_on, clock)
+        self._errands: Errands | NoErrands = NoErrands() if is_read_only else Errands(self._transport.wake_on, clock)
         self._most = policy.max_concurrency
         self.requests = 0
         self.retries = 0
@@ -99,7 +112,7 @@ class Executor:
         self._setbacks.begin()
         self._advance(exchange, None, lambda _, result: results.append(result))
         while not results:
-            self._resend()
+            self._resend(lambda _, result: results.append(result))
             for answer in self._transport.poll(self._wait_s()):
                 self._on_answer(answer, lambda _, result: results.append(result))
             self._take_errands(lambda _, result: results.append(result))
@@ -113,7 +126,7 @@ class Executor:
         on_outcome: Callable[[Work, Outcome], None],
         *,
         keep_going: Callable[[], bool] = lambda: True,
-        grace_s: float = 1.0,
+        grace_s: Callable[[], float] = lambda: 1.0,
         on_withdrawn: Callable[[Work], None] = lambda _: None,
     ) -> None:
         """
@@ -122,8 +135,9 @@ class Executor:
         Where *source* yields ``None`` it has nothing at the moment and is asked again soon.
 
         *keep_going* is asked before the window is filled up and at least every fifth of a second; once it says no, what
-        is in flight gets *grace_s* seconds and the rest of *source* is left alone. Of an operation that must not be
-        replayed, *on_withdrawn* is given the objects that were taken from *source* and whose errand nobody has begun.
+        is in flight gets *grace_s* seconds (asked each time: it may become less), and the rest of *source* is left
+        alone. Of an operation that must not be replayed, *on_withdrawn* is given the objects that were taken from
+        *source* and whose errand nobody has begun.
 
         Raises:
             AccessError: no object can succeed with these credentials.
@@ -152,14 +166,14 @@ class Executor:
             if not keep_going():
                 is_open = False
                 self._give_back(self._errands.withdraw(), on_withdrawn)
-                deadline = min(deadline, self._clock() + grace_s)
+                deadline = min(deadline, self._clock() + grace_s())
                 if self._clock() >= deadline:
                     self._abandon_errands(settle)
                     return
             over: list[Exchange] = []
             answers: Iterator[Answer] = iter(())
             try:
-                self._resend()
+                self._resend(settle)
                 if is_open:
                     is_open = self._fill(stream, settle, keep_going)
                 answers = iter(self._transport.poll(self._wait_s()))
@@ -257,17 +271,38 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - an answer that nobody thought of must not stop the other objects
             self._fail(exchange, error, settle)
             return
-        if isinstance(request, Errand):
-            self._errands.start(exchange, request)
-            return
-        exchange.begin(request)
-        if request.delay_s:
-            self._wait(exchange, request.delay_s)
-            return
+        self._begin(exchange, request, settle)
+
+    def _begin(self, exchange: Exchange, request: Request | Errand, settle: Callable[[Exchange, Any], None]) -> None:
         try:
+            if isinstance(request, Errand):
+                self._errands.start(exchange, request)
+                return
+            exchange.begin(request)
+            if request.delay_s:
+                self._wait(exchange, request.delay_s)
+                return
             self._send(exchange)
+        except UnsentError:
+            self._leave_unsent(exchange, request, settle)
         except (ArgumentError, UnicodeEncodeError) as error:
             self._fail(exchange, error, settle)
+
+    def _leave_unsent(
+        self, exchange: Exchange, request: Request | Errand, settle: Callable[[Exchange, Any], None]
+    ) -> None:
+        """Tell the steps that nothing here can send their *request*; unless they know what to do, they are over."""
+        name = request.call.api if isinstance(request, Request) else "the function"
+        try:
+            instead = exchange.steps.throw(UnsentError(name))
+        except StopIteration as stop:
+            settle(exchange, stop.value)
+        except UnsentError:
+            if not exchange.works:
+                raise CapabilityError(f"{name} was to be sent over a connection that only reads") from None
+            settle(exchange, [Outcome(0, DRY_RUN, f"not sent: {name}")] * len(exchange.works))
+        else:
+            self._begin(exchange, instead, settle)
 
     def _fail(self, exchange: Exchange, error: Exception, settle: Callable[[Exchange, Any], None]) -> None:
         """Settle all objects of *exchange* as failed by *error*; a probe has none and passes it on."""
@@ -287,23 +322,29 @@ class Executor:
         call = request.call
         sender = self._setbacks.sender_of(call)
         template = sender.template(call, request.bucket)
-        self.requests += 1
-        self.pace.on_sent()
         kind = template.kind
         if self._sends_once and kind.changes:
             kind = kind._replace(is_once=True)
         sink = request.sink() if request.sink is not None else None
         filled = template.fill(request, sender.signer)
         self._transport.start(exchange, kind, filled, sink=sink, timeout_s=call.timeout_s)
+        self.requests += 1
+        self.pace.on_sent()
 
     def _wait(self, exchange: Exchange, seconds: float) -> None:
         heapq.heappush(self._waiting, (self._clock() + seconds, next(self._order), exchange))
 
-    def _resend(self) -> None:
+    def _resend(self, settle: Callable[[Exchange, Any], None]) -> None:
         now = self._clock()
         while self._waiting and self._waiting[0][0] <= now and self.pace.allows(len(self._transport), now):
-            self._send(self._waiting[0][2])
-            heapq.heappop(self._waiting)
+            exchange = self._waiting[0][2]
+            try:
+                self._send(exchange)
+            except UnsentError:
+                heapq.heappop(self._waiting)
+                self._leave_unsent(exchange, exchange.request, settle)
+            else:
+                heapq.heappop(self._waiting)
 
     def _wait_s(self) -> float:
         now = self._clock()

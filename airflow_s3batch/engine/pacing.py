@@ -27,15 +27,23 @@ class Pace:
     Says when the next request may start, and how long the loop may sleep at most until then.
 
     Attributes:
-        window: how many requests may be in flight.
+        most: how many requests may be in flight at most.
+        window: how many may be at the moment.
         limiter: how many may be sent a second; ``None`` without a limit.
     """
 
     def __init__(self, most: int, max_requests_per_s: float | None = None, *, now: float = 0.0) -> None:
         """Begin at the time *now* with *most* requests in flight, *max_requests_per_s* of them a second."""
+        self.most = most
         self.window = Window(most)
         self.limiter = TokenBucket(max_requests_per_s, now) if max_requests_per_s is not None else None
         self._due = 0.0
+
+    def narrow(self, most: int | None) -> None:
+        """Let no more than *most* requests be in flight; ``None`` is as many as at first, and there are never more."""
+        window = self.window
+        window.most = self.most if most is None else min(most, self.most)
+        window.size = min(window.size, float(window.most))
 
     def allows(self, in_flight: int, now: float) -> bool:
         """Return whether one more request may start beside *in_flight* others."""

@@ -9,6 +9,15 @@ from typing import Any
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
 
+_DURATIONS = (
+    "request_timeout_s",
+    "connect_timeout_s",
+    "give_up_s",
+    "progress_every_s",
+    "pulse_every_s",
+    "control_every_s",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -31,6 +40,8 @@ class Policy:
             keep failing for reasons that are not the objects'.
         progress_every_s: seconds between progress lines.
         pulse_every_s: seconds between two signs of life, by which the attempts at a job's shards know of one another.
+        control_every_s: seconds between two looks at ``control.json`` at most, by which people pause a running job or
+            change its speed.
         replay_unsafe: let operations that declare themselves unsafe to replay do again what a crash or a missing answer
             left open. Without it their requests that change something take a new connection each, are not sent again
             unless the store surely has not executed them, and end as ``OutcomeUnknown`` instead.
@@ -57,6 +68,7 @@ class Policy:
     give_up_s: float = 120.0
     progress_every_s: float = 10.0
     pulse_every_s: float = 10.0
+    control_every_s: float = 3.0
     replay_unsafe: bool = False
 
     def __post_init__(self) -> None:
@@ -84,9 +96,7 @@ class Policy:
             if not getattr(self, name) >= least:
                 found.append(f"{name}={getattr(self, name)!r} is below {least}")
         found.extend(
-            f"{name}={getattr(self, name)!r} is not above 0"
-            for name in ("request_timeout_s", "connect_timeout_s", "give_up_s", "progress_every_s", "pulse_every_s")
-            if not getattr(self, name) > 0
+            f"{name}={getattr(self, name)!r} is not above 0" for name in _DURATIONS if not getattr(self, name) > 0
         )
         if self.max_requests_per_s is not None and not 0 < self.max_requests_per_s < math.inf:
             found.append(f"max_requests_per_s={self.max_requests_per_s!r} is neither a rate above 0 nor None")

@@ -50,6 +50,27 @@ def capabilities_for(
     Raises:
         CapabilityError: the operation can't be run safely here; nothing but scratch objects was touched.
     """
+    looked = looked_up(executor, access, operation, sample)
+    if access.is_aws or not operation.is_probed:
+        return looked
+    _delete_leftovers(executor.preparer.client, scratch_folder)
+    findings = _probe(executor, operation.for_probe(sample), sample, scratch_folder / uuid.uuid4().hex)
+    found = dataclasses.replace(looked, findings=findings)
+    for warning in operation.warnings(found):
+        log.warning("%s", warning)
+    return found
+
+
+def looked_up(executor: Executor, access: S3Access, operation: Operation, sample: S3Object) -> Capabilities:
+    """
+    Return what reading alone tells: how the buckets are set up that *operation* works on; nothing is tried.
+
+    *sample* is as in `capabilities_for`.
+
+    Raises:
+        AccessError: there is no such bucket.
+        CapabilityError: the operation can't be run on one of them, or on *sample*.
+    """
     facts = {bucket: bucket_facts(executor.preparer.client, bucket) for bucket in operation.buckets(sample)}
     for bucket, fact in facts.items():
         problems = operation.bucket_problems(fact)
@@ -57,14 +78,7 @@ def capabilities_for(
             problems = [*problems, *operation.object_problems(sample, fact)]
         if problems:
             raise CapabilityError(f"{operation.name} can't be run on s3://{bucket}: {'; '.join(problems)}")
-    if access.is_aws or not operation.is_probed:
-        return Capabilities(is_aws=access.is_aws, buckets=facts)
-    _delete_leftovers(executor.preparer.client, scratch_folder)
-    findings = _probe(executor, operation.for_probe(sample), sample, scratch_folder / uuid.uuid4().hex)
-    found = Capabilities(is_aws=False, findings=findings, buckets=facts)
-    for warning in operation.warnings(found):
-        log.warning("%s", warning)
-    return found
+    return Capabilities(is_aws=access.is_aws, buckets=facts)
 
 
 def bucket_facts(client: Any, bucket: str) -> BucketFacts:

@@ -8,6 +8,7 @@ sets the pace and may stop a lost job early; nothing that is recorded about an o
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ class Heart:
         every_s: seconds between two beats.
         told: returns what to tell: objects of the shard that are done, and how many of them have failed for good.
         hear: takes what each beat has heard; called in the heart's thread, must not block.
+        look: called in the heart's thread, too, after each beat and every *look_every_s* seconds at most between beats.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Heart:
         every_s: float,
         told: Callable[[], tuple[int, int]],
         hear: Callable[[JobNews], None],
+        look: Callable[[], None] = lambda: None,
+        look_every_s: float = math.inf,
     ) -> None:
         self._storage = storage
         self._generation = generation
@@ -64,6 +68,8 @@ class Heart:
         self._every_s = every_s
         self._told = told
         self._hear = hear
+        self._look = look
+        self._look_every_s = look_every_s
         self._last: tuple[int, int, str] | None = None
         self._may_delete = True
         self._joined: datetime | None = None
@@ -119,9 +125,18 @@ class Heart:
         for pause_s in pauses_s(self._every_s):
             self._try(self.beat)
             self._has_beaten.set()
-            if self._is_over.wait(pause_s):
+            if self._rest(pause_s):
                 break
         self._try(lambda: self.tell(ENDED))
+
+    def _rest(self, pause_s: float) -> bool:
+        """Look now and then for so long; return whether the attempt has ended meanwhile."""
+        looks = max(1, math.ceil(pause_s / self._look_every_s))
+        for _ in range(looks):
+            self._try(self._look)
+            if self._is_over.wait(pause_s / looks):
+                return True
+        return False
 
     def _try(self, act: Callable[[], None]) -> None:
         try:

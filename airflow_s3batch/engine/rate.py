@@ -72,7 +72,7 @@ class FairShare:
         self._every_s = every_s
         self._clock = clock
         self._heard = clock()
-        self._has_room = False
+        self._has_heard = self._has_room = False
         bucket.rate = limit / shards
 
     def hear(self, news: JobNews) -> None:
@@ -81,8 +81,18 @@ class FairShare:
         self._has_room = self._has_room or all(news.joined is not None and pulse.at > news.joined for pulse in others)
         self.sharers = len(others) + 1
         self._heard = self._clock()
+        self._has_heard = True
+        self._take()
+
+    def change(self, limit: float) -> None:
+        """Let the job's limit be another one from now on. For the thread that calls `hear`."""
+        self.limit = limit
+        self._take()
+
+    def _take(self) -> None:
         share = self.limit / self.sharers
-        self._bucket.rate = share if self._has_room else min(share, self.limit * _JOINERS_SHARE / self._shards)
+        is_joining = self._has_heard and not self._has_room
+        self._bucket.rate = min(share, self.limit * _JOINERS_SHARE / self._shards) if is_joining else share
 
     def check(self) -> None:
         """Fall back if nothing was heard for too long; the others count this attempt as dead then."""

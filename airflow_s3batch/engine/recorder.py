@@ -21,7 +21,7 @@ from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import RowRange
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.core.outcomes import Outcome, Tally
+from airflow_s3batch.core.outcomes import DRY_RUN, Outcome, Tally
 from airflow_s3batch.engine.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -134,6 +134,8 @@ class Recorder:
         entry.lines[ordinal] = format_row(obj.bucket, key, obj.version_id, outcome)
         if outcome.error_code:
             entry.failed.add(ordinal)
+            if outcome.error_code == DRY_RUN:
+                entry.tally.bytes += obj.size or 0
             entry.tally.add_failures(outcome.error_code, 1, [f"s3://{obj.bucket}/{key}"])
         else:
             entry.tally.succeeded += 1

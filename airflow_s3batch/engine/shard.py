@@ -9,17 +9,18 @@ from collections.abc import Callable, Sequence
 from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.manifest import ShardRef
-from airflow_s3batch.core.outcomes import Summary, Tally
+from airflow_s3batch.core.outcomes import DRY_RUN, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.attempt import Attempt
 from airflow_s3batch.engine.aws_rounds import refuse_beside_aws
+from airflow_s3batch.engine.dry_run import DryRun, dry_policy
 from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.job_manifest import check_columns, published_manifest
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.preflight import capabilities_for, verdict_from_json, verdict_to_json
-from airflow_s3batch.engine.progress import Progress
+from airflow_s3batch.engine.preflight import capabilities_for, looked_up, verdict_from_json, verdict_to_json
+from airflow_s3batch.engine.progress import Progress, Snapshot
 from airflow_s3batch.engine.refusals import Refusals
 from airflow_s3batch.engine.shard_file import fetch_shard
 from airflow_s3batch.engine.shard_reader import ShardReader
@@ -27,6 +28,7 @@ from airflow_s3batch.engine.shard_state import ShardState, shard_state
 from airflow_s3batch.engine.shard_verdict import judge_shard
 from airflow_s3batch.engine.shard_work import ShardWork
 from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.engine.steering import Steering
 from airflow_s3batch.engine.storage import Storage
 from airflow_s3batch.engine.teamwork import Teamwork
 from airflow_s3batch.engine.threshold import Threshold
@@ -48,6 +50,8 @@ def run_shard(
     progress: Callable[[str], None] = lambda _: None,
     stop: threading.Event | None = None,
     shares_store: bool = True,
+    tell: Callable[[Snapshot], None] = lambda _: None,
+    dry_run: bool = False,
 ) -> Summary:
     """
     Do what is left of one shard and commit every outcome; return what this attempt did.
@@ -65,24 +69,37 @@ def run_shard(
         stop: once set, no new object is started, and what has an outcome is committed.
         shares_store: the job's files and the objects lie in the same store, so that the preflight can try the
             operation in the job's folder; else it does so in the objects' bucket, under ``.s3batch-scratch/``.
+        tell: takes a `Snapshot` when the work begins, with each line of *progress*, and at the end.
+        dry_run: send only what reads. Each object fails with ``DryRun``, which is tolerated, or with what a look at it
+            has shown; the store is not tried on scratch objects.
 
     Raises:
         ArgumentError: *operation* is none, or one that AWS alone can do.
         TooManyFailuresError: more failed than ``policy.allowed_failures``; everything is committed.
-        JobChangedError: the job was begun with another operation, or an AWS job may be at work on its objects.
+        JobChangedError: the job was begun with another operation, or as a dry run and this is none (or the other way
+            round), or an AWS job may be at work on its objects.
         JobDamagedError: the job's files are not as they were written.
         CapabilityError: the store does not do what the operation needs; no object was touched.
         AccessError: the store refuses.
+        PausedError: the job was paused by its ``control.json``, before the attempt or meanwhile; what has an outcome is
+            committed.
         InfrastructureError: the store misbehaved for long, or *stop* was set; trying again may help.
     """
     chosen = for_workers(operation)
-    run = _ShardRun(ref, chosen, access, storage, task_id, try_number, policy or Policy(), progress, stop)
+    run = ShardRun(ref, chosen, access, storage, task_id, try_number, policy or Policy(), progress, stop)
     run.shares_store = shares_store
+    run.tell = tell
+    run.dry_run = dry_run
     return run.execute(resume=resume)
 
 
-class _ShardRun:
-    """The state that the phases of `run_shard` share."""
+class ShardRun:
+    """
+    The state that the phases of an attempt share.
+
+    Attributes:
+        shares_store: as `run_shard` documents it, and so are *dry_run* and *tell*.
+    """
 
     def __init__(
         self,
@@ -111,20 +128,57 @@ class _ShardRun:
             raise JobDamagedError(f"{self.layout.manifest}: there is no shard {ref.shard}")
         self.shard = self.manifest.shards[ref.shard]
         self.shares_store = True
+        self.dry_run = False
+        self.tell: Callable[[Snapshot], None] = lambda _: None
         self.abandoned = 0
         self.refusals = Refusals(operation, policy, None)
+        self.steering = Steering(storage, self.layout, say=progress)
 
     @property
     def name(self) -> str:
         """For log lines and errors."""
-        return f"{self.operation.name}, shard {self.shard.index}"
+        return f"{'dry run: ' if self.dry_run else ''}{self.operation.name}, shard {self.shard.index}"
 
     def execute(self, *, resume: bool) -> Summary:
         """Run all phases; see `run_shard`."""
+        if self.dry_run:
+            self.policy = dry_policy(self.policy)
         self.operation.check_machine()
         check_columns(self.operation, self.manifest)
+        self.steering.begin(self.name)
         refuse_beside_aws(self.storage, self.task, self.name)
-        generation = open_generation(
+        generation = self._generation(resume=resume)
+        state = self._state(generation)
+        lines = self._lines(state)
+        if not state.to_do:
+            lines.end()
+            reached = "were looked at in a dry run" if self.dry_run else "have succeeded"
+            self.say(f"{self.name}: all {state.rows:,} objects {reached} already, nothing is left to do")
+            return Summary(Tally(), earlier=state.rows)
+        threshold = Threshold(self.policy, earlier=state.succeeded)
+        with (
+            Executor(self.access, self.policy, is_read_only=self.dry_run) as executor,
+            self._team(generation, state, executor, threshold) as team,
+        ):
+            if threshold.keep_going():
+                tally = self._work(executor, generation, state, threshold, team, lines)
+            else:
+                self._announce(generation, state)
+                tally = Tally()
+            summary = self._summarize(executor, generation, state, tally, threshold, team)
+            is_paused = self._is_paused(state, tally, threshold)
+            lines.end(
+                "paused" if is_paused else "stopped" if summary.stopped else "ended",
+                summary.stopped,
+                done=tally.objects,
+            )
+        if is_paused:
+            raise self.steering.paused(f"{self.name}: stopped after {tally.objects:,} objects", has_begun=True)
+        self._judge(summary, state, threshold)
+        return summary
+
+    def _generation(self, *, resume: bool) -> GenerationLayout:
+        return open_generation(
             self.storage,
             self.task,
             self.operation,
@@ -132,22 +186,14 @@ class _ShardRun:
             shard=self.shard.index,
             resume=resume,
             opened=self.attempt.started,
+            dry_run=self.dry_run,
         )
-        state = shard_state(self.storage, self.manifest, self.shard, generation)
-        if not state.to_do:
-            self.say(f"{self.name}: all {self.shard.rows:,} objects have succeeded already, nothing is left to do")
-            return Summary(Tally(), earlier=self.shard.rows)
-        threshold = Threshold(self.policy, earlier=state.succeeded)
-        with (
-            Executor(self.access, self.policy) as executor,
-            self._team(generation, state, executor, threshold) as team,
-        ):
-            if threshold.keep_going():
-                tally = self._work(executor, generation, state, threshold, team)
-            else:
-                self._announce(generation, state)
-                tally = Tally()
-            summary = self._summarize(executor, generation, state, tally, threshold, team)
+
+    def _state(self, generation: GenerationLayout) -> ShardState:
+        done_code = DRY_RUN if self.dry_run else ""
+        return shard_state(self.storage, self.manifest, self.shard, generation, done_code=done_code)
+
+    def _judge(self, summary: Summary, state: ShardState, threshold: Threshold) -> None:
         judge_shard(
             self.name,
             summary,
@@ -158,12 +204,38 @@ class _ShardRun:
             is_job_lost=threshold.is_job_lost,
             advice=self.refusals.advice,
         )
-        return summary
+
+    def _lines(self, state: ShardState) -> Progress:
+        return Progress(
+            self.operation.name,
+            state.succeeded,
+            state.rows,
+            every_s=self.policy.progress_every_s,
+            write=self.say,
+            clock=time.monotonic,
+            tell=self.tell,
+            shards=len(self.manifest.shards),
+        )
 
     def _team(
         self, generation: GenerationLayout, state: ShardState, executor: Executor, threshold: Threshold
     ) -> Teamwork:
-        return Teamwork(self.storage, generation, self.manifest, self.attempt, state, self.policy, executor, threshold)
+        return Teamwork(
+            self.storage,
+            generation,
+            self.manifest,
+            self.attempt,
+            state,
+            self.policy,
+            executor,
+            threshold,
+            self.steering,
+        )
+
+    def _is_paused(self, state: ShardState, tally: Tally, threshold: Threshold) -> bool:
+        """Whether a pause, and nothing else, keeps objects of the shard from being done."""
+        others = threshold.reason or self.refusals.reason or self.stop.is_set()
+        return self.steering.pause is not None and tally.objects < state.to_do and not others
 
     def _capabilities(self, executor: Executor, generation: GenerationLayout, reader: ShardReader) -> Capabilities:
         body = self.storage.read(generation.verdict)
@@ -174,6 +246,8 @@ class _ShardRun:
         sample = reader.first()
         if sample is None:
             raise JobDamagedError(f"{self.manifest.job_url}: shard {self.shard.index} has no rows")
+        if self.dry_run:
+            return looked_up(executor, self.access, self.operation, sample)
         scratch = generation.scratch if self.shares_store else S3Url(sample.bucket, ".s3batch-scratch")
         found = capabilities_for(executor, self.access, self.operation, sample, scratch)
         self.storage.write(generation.verdict, verdict_to_json(found, endpoint).encode(), "application/json")
@@ -181,8 +255,9 @@ class _ShardRun:
 
     def _announce(self, generation: GenerationLayout, state: ShardState) -> None:
         self.attempt.announce(self.storage, generation, self.policy)
-        kept = f", {state.succeeded:,} succeeded in earlier attempts" if state.attempts else ""
-        self.say(f"{self.name}: {state.to_do:,} of {self.shard.rows:,} objects to do{kept}")
+        done, to_do = ("looked at", "to look at: a dry run") if self.dry_run else ("succeeded", "to do")
+        kept = f", {state.succeeded:,} {done} in earlier attempts" if state.attempts else ""
+        self.say(f"{self.name}: {state.to_do:,} of {state.rows:,} objects {to_do}{kept}")
 
     def _work(
         self,
@@ -191,13 +266,17 @@ class _ShardRun:
         state: ShardState,
         threshold: Threshold,
         team: Teamwork,
+        lines: Progress,
     ) -> Tally:
         with staging_folder() as folder:
             path = fetch_shard(self.storage, self.manifest.job_url.bucket, self.shard, folder)
             reader = ShardReader(path, self.manifest.columns, self.manifest.range_rows)
             capabilities = self._capabilities(executor, generation, reader)
             self._announce(generation, state)
-            return self._run(executor, generation, reader, state, capabilities, threshold, team)
+            lines.follow(team.load)
+            team.heed = lines.heed
+            lines.heed(self.steering.control)
+            return self._run(executor, generation, reader, state, capabilities, threshold, lines, team)
 
     def _run(
         self,
@@ -207,22 +286,13 @@ class _ShardRun:
         state: ShardState,
         capabilities: Capabilities,
         threshold: Threshold,
+        lines: Progress,
         team: Teamwork,
     ) -> Tally:
-        lines = Progress(
-            self.operation.name,
-            state.succeeded,
-            self.shard.rows,
-            every_s=self.policy.progress_every_s,
-            load=team.load,
-            write=self.say,
-            clock=time.monotonic,
-        )
-        work = ShardWork(
-            self.storage, generation, self.manifest, self.attempt, state, self.operation, self.policy, reader
-        )
+        operation = DryRun(self.operation) if self.dry_run else self.operation
+        work = ShardWork(self.storage, generation, self.manifest, self.attempt, state, operation, self.policy, reader)
         self.refusals = work.refusals
-        tally = work.run(executor, capabilities, lines, threshold, self.stop)
+        tally = work.run(executor, capabilities, lines, threshold, self.stop, team)
         self.abandoned = work.abandoned
         return tally
 
@@ -235,7 +305,7 @@ class _ShardRun:
         threshold: Threshold,
         team: Teamwork,
     ) -> Summary:
-        duration_s = time.monotonic() - self.clock_started
+        duration_s, pause = time.monotonic() - self.clock_started, self.steering.pause
         summary = Summary(
             tally,
             executor.requests,
@@ -244,7 +314,8 @@ class _ShardRun:
             duration_s,
             stopped=threshold.reason
             or self.refusals.reason
-            or ("the task was asked to stop" if self.stop.is_set() else ""),
+            or ("the task was asked to stop" if self.stop.is_set() else "")
+            or (f"the job is {pause.sentence()}" if pause and tally.objects < state.to_do else ""),
             earlier=state.succeeded,
         )
         self.attempt.conclude(self.storage, generation, summary, {"abandoned": self.abandoned, **team.account()})

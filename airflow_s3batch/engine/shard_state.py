@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from airflow_s3batch.core.commits import Commit, Spans, merge, ordinals_in
+from airflow_s3batch.core.commits import Commit, RangeState, Spans, merge, ordinals_in, spans_of
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest, RowRange, ShardFile
-from airflow_s3batch.engine.evidence import ShardEvidence, gather
+from airflow_s3batch.engine.evidence import ShardEvidence, gather, ordinals_of
 from airflow_s3batch.engine.storage import Storage
 
 _READERS = 8
@@ -27,7 +27,8 @@ class ShardState:
             that is 1 if the row is to be done. Ranges that are done are left out. At most a byte per row of the shard.
         to_do: how many rows that are.
         ended: attempts that ended in order: what they have left without an outcome, they have not begun.
-        began: Unix time at which the first attempt was named, by its worker's clock; 0 if there was none.
+        rows: how many rows are meant: the shard's, or those of a sample.
+        is_sample: only a sample of the rows is meant.
     """
 
     evidence: ShardEvidence
@@ -35,7 +36,8 @@ class ShardState:
     unfinished: Mapping[int, bytes | None]
     to_do: int
     ended: frozenset[str]
-    began: float
+    rows: int
+    is_sample: bool = False
 
     @property
     def attempts(self) -> int:
@@ -44,19 +46,61 @@ class ShardState:
 
     @property
     def succeeded(self) -> int:
-        """How many rows have succeeded."""
-        return self.evidence.shard.rows - self.to_do
+        """How many rows have succeeded; in a dry run, how many were looked at and would be done."""
+        return self.rows - self.to_do
 
-    def doubts(self, commits: Collection[Commit], index: int, claimants: Collection[str]) -> frozenset[int]:
+    @property
+    def settled(self) -> frozenset[str]:
         """
-        Return the ordinals of range *index* that one of *claimants* may have worked on without leaving an outcome.
+        Workers' attempts that ended in order and without a failure: nothing that is left was ever begun by them.
 
-        Those are attempts that claimed the range, before this state was read or since; *commits* are the range's.
+        AWS does not tell what it had begun when a job was cancelled.
+        """
+        told = ((attempt, self.evidence.summaries[attempt]) for attempt in self.ended)
+        return frozenset(attempt for attempt, summary in told if not (summary.failed or summary.aws_job))
+
+    @property
+    def unsettled(self) -> frozenset[str]:
+        """The other attempts; what is left to do may have been begun by one of them."""
+        return frozenset(self.evidence.attempts) - self.settled
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no attempt has failed at anything, or stopped early: there was none, or a rehearsal went well."""
+        return not self.unsettled and not any(self.evidence.summaries[attempt].stopped for attempt in self.settled)
+
+    @property
+    def began(self) -> float:
+        """Unix time at which the first of those was named, by its worker's clock; 0 if there was none."""
+        return min((attempt_time(attempt) for attempt in self.unsettled), default=0.0)
+
+    def only(self, sample: Mapping[int, bytes]) -> ShardState:
+        """Return the same, with nothing to do but the rows of *sample*: by range index a byte per row, 1 if meant."""
+        unfinished = {}
+        for index, wanted in sample.items():
+            if index not in self.unfinished:
+                continue
+            flags = self.unfinished[index]
+            left = wanted if flags is None else bytes(a & b for a, b in zip(flags, wanted, strict=True))
+            if any(left):
+                unfinished[index] = left
+        to_do = sum(sum(flags) for flags in unfinished.values())
+        rows = sum(sum(flags) for flags in sample.values())
+        return replace(self, unfinished=unfinished, to_do=to_do, rows=rows, is_sample=True)
+
+    def doubts(self, commits: Collection[Commit], index: int, claims: Mapping[str, Spans | None]) -> frozenset[int]:
+        """
+        Return the ordinals of range *index* that another attempt may have worked on without leaving an outcome.
+
+        *claims* has the attempts that claimed the range, before this state was read or since, with the rows that they
+        meant, ``None`` for all; *commits* are the range's.
         """
         found: set[int] = set()
-        for attempt in set(claimants) - self.ended:
+        for attempt in set(claims) - self.ended:
             told = {o for commit in commits if commit.attempt == attempt for o in ordinals_in(commit.attempted)}
-            found.update(set(range(self.ranges[index].rows)) - told)
+            spans = claims[attempt]
+            meant = range(self.ranges[index].rows) if spans is None else ordinals_in(spans)
+            found.update(set(meant) - told)
         return frozenset(found)
 
 
@@ -67,9 +111,12 @@ def shard_state(
     generation: GenerationLayout,
     *,
     without: Collection[str] = (),
+    done_code: str = "",
 ) -> ShardState:
     """
     Return what the files of *generation* tell about *shard*; commits of the attempts *without* are passed over.
+
+    Rows that failed with *done_code* are done all the same: in a dry run.
 
     Raises:
         JobDamagedError: they contradict the manifest or one another.
@@ -79,7 +126,8 @@ def shard_state(
 
     def left(row_range: RowRange) -> Spans:
         commits = evidence.read_commits(storage, row_range)
-        return merge(row_range, (commit for commit in commits if commit.attempt not in without)).unfinished
+        merged = merge(row_range, (commit for commit in commits if commit.attempt not in without))
+        return _without_code(storage, generation.url.bucket, merged, done_code) if done_code else merged.unfinished
 
     unfinished: dict[int, bytes | None] = {}
     to_do = 0
@@ -90,8 +138,15 @@ def shard_state(
             if rows:
                 unfinished[row_range.index] = _flags(spans, row_range.rows) if rows < row_range.rows else None
     ended = frozenset(attempt for attempt, told in evidence.summaries.items() if not told.abandoned)
-    began = min((attempt_time(attempt) for attempt in evidence.attempts), default=0.0)
-    return ShardState(evidence, {entry.index: entry for entry in ranges}, unfinished, to_do, ended, began)
+    return ShardState(evidence, {entry.index: entry for entry in ranges}, unfinished, to_do, ended, shard.rows)
+
+
+def _without_code(storage: Storage, bucket: str, state: RangeState, code: str) -> Spans:
+    """Return the unfinished ordinals of *state*, but for those that failed with *code*."""
+    unfinished = set(ordinals_in(state.unfinished))
+    for commit, kept in zip(state.commits, state.failed, strict=True):
+        unfinished -= set(ordinals_in(kept)).intersection(ordinals_of(storage, bucket, commit, code))
+    return spans_of(sorted(unfinished))
 
 
 def _flags(spans: Spans, rows: int) -> bytes:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from airflow_s3batch.core.errors import InfrastructureError
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest
-from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome, Tally
+from airflow_s3batch.core.outcomes import DRY_RUN, OUTCOME_UNKNOWN, Outcome, Tally
 from airflow_s3batch.engine.attempt import Attempt, iso_now
 from airflow_s3batch.engine.claims import Claims
 from airflow_s3batch.engine.doubts import Doubts
@@ -24,9 +27,15 @@ from airflow_s3batch.engine.refusals import Refusals
 from airflow_s3batch.engine.shard_reader import ShardReader
 from airflow_s3batch.engine.shard_state import ShardState
 from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.teamwork import Teamwork
 from airflow_s3batch.engine.threshold import Threshold
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.requests import Capabilities, RunContext
+
+GRACE_S = 1.0
+"""How long requests in flight are waited for once no new object is begun."""
+
+log = logging.getLogger(__name__)
 
 _UNKNOWN = Outcome(
     0,
@@ -73,8 +82,14 @@ class ShardWork:
         lines: Progress,
         threshold: Threshold,
         stop: threading.Event,
+        team: Teamwork,
     ) -> Tally:
-        """Work until the shard is done, *threshold* says no or *stop* is set; return with all outcomes committed."""
+        """
+        Work until the shard is done, *threshold* or *team* says no, or *stop* is set; then all outcomes are committed.
+
+        Where the job is paused, what was begun gets its answer: what must not be done twice for as long as that takes,
+        and other objects for as long as one request may take; they are done again later.
+        """
         state = self._state
         shard, attempt = self._attempt.shard, self._attempt.id
         recorder = Recorder(
@@ -85,9 +100,12 @@ class ShardWork:
         def record(work: Work, outcome: Outcome) -> None:
             nonlocal done, failed
             done += 1
-            if outcome.error_code:
+            if outcome.is_success:
+                lines.bytes += work.obj.size or 0
+            if outcome.error_code not in ("", DRY_RUN):
                 failed += 1
                 self.refusals.count(work.obj, outcome, succeeded=done - failed)
+                lines.failures.count(work.obj, outcome)
             threshold.count(outcome)
             recorder.record(work.number, work.obj, outcome)
 
@@ -96,20 +114,27 @@ class ShardWork:
         def keep_going() -> bool:
             doubts.tick()
             lines.tick(done, failed)
-            return threshold.keep_going() and self.refusals.keep_going() and not stop.is_set()
+            goes_on = threshold.keep_going() and self.refusals.keep_going() and not stop.is_set()
+            return team.keep_going() and goes_on
+
+        def grace_s() -> float:
+            return GRACE_S if stop.is_set() or not team.is_paused else paused_grace_s(self._operation, self._policy)
 
         with recorder, Claims(self._storage, self._generation, shard, attempt, state) as claims:
             threshold.begin()
             context = RunContext(
                 capabilities,
-                is_replay=state.attempts > 0,
+                is_replay=bool(state.unsettled),
                 elapsed_s=lambda: time.time() - state.began,
                 job_id=self._manifest.job_url.key.rpartition("/")[2],
             )
             works = self._source(recorder, claims, record)
             try:
                 run = functools.partial(
-                    executor.run, keep_going=keep_going, on_withdrawn=lambda work: recorder.withdraw(work.number)
+                    executor.run,
+                    keep_going=keep_going,
+                    grace_s=grace_s,
+                    on_withdrawn=lambda work: recorder.withdraw(work.number),
                 )
                 run(self._operation, doubts.until_rival(works), context, doubts.take)
                 doubts.settle()
@@ -117,6 +142,10 @@ class ShardWork:
                     context = replace(context, is_replay=True, elapsed_s=lambda: time.time() - doubts.began)
                     rest = itertools.chain(doubts.again, works)
                     run(self._operation, rest, context, record)
+            except InfrastructureError as error:
+                if not team.is_paused:  # else what was in flight is done again later
+                    raise
+                log.info("while the job was being paused: %s", error)
             finally:
                 doubts.settle()
                 recorder.finish()
@@ -142,3 +171,8 @@ class ShardWork:
                     record(work, _UNKNOWN)
                 else:
                     yield work
+
+
+def paused_grace_s(operation: Operation, policy: Policy) -> float:
+    """Return how long what was begun is waited for when the job is paused."""
+    return math.inf if operation.replay is Replay.UNSAFE else policy.request_timeout_s

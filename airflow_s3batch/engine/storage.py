@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -24,6 +24,8 @@ MISSING_CODES = frozenset({"NoSuchKey", "404", "NotFound"})
 _ACTIONS = {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket", "delete": "s3:DeleteObject"}
 _REFUSING = frozenset({Verdict.FAIL, Verdict.CREDENTIALS, Verdict.ABORT})
 _BODY_TRIES = 3
+_NO_BATCHES = frozenset({"NotImplemented", "MethodNotAllowed", "MalformedXML", "501", "405"})
+"""Answers of stores that know no deletion of several files, or not of these names."""
 _CUT_BODIES = (
     botocore.exceptions.IncompleteReadError,
     botocore.exceptions.ReadTimeoutError,
@@ -78,6 +80,9 @@ class Storage(Protocol):
 
     def delete(self, url: S3Url) -> None:
         """Delete the file if it is there."""
+
+    def delete_all(self, urls: Sequence[S3Url]) -> None:
+        """Delete the files that are there, all of one bucket and up to a thousand; in no order."""
 
 
 class S3Storage:
@@ -150,6 +155,20 @@ class S3Storage:
     def delete(self, url: S3Url) -> None:  # noqa: D102
         with _sentences("delete", url):
             self._client.delete_object(Bucket=url.bucket, Key=url.key)
+
+    def delete_all(self, urls: Sequence[S3Url]) -> None:  # noqa: D102
+        if not urls:
+            return
+        entries = [{"Key": url.key} for url in urls]
+        with _sentences("delete", urls[0]):
+            try:
+                reply = self._client.delete_objects(Bucket=urls[0].bucket, Delete={"Objects": entries, "Quiet": True})
+            except botocore.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] not in _NO_BATCHES:
+                    raise
+                reply = {"Errors": entries}
+        for failed in reply.get("Errors", ()):  # one by one, so that each has its own reason and boto3's retries
+            self.delete(S3Url(urls[0].bucket, failed["Key"]))
 
 
 def _e_tag(url: S3Url, reply: Mapping[str, Any]) -> str:

@@ -1,15 +1,19 @@
-"""What the attempts at a job's shards have to do with one another: they share its limit, and stop when it is lost."""
+"""What an attempt has to do with others and with people: it shares the limit, and heeds a lost or a paused job."""
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_s3batch.engine.progress import Load
 from airflow_s3batch.engine.pulse import Heart
-from airflow_s3batch.engine.rate import FairShare
+from airflow_s3batch.engine.rate import FairShare, TokenBucket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_s3batch.core.control import Control
     from airflow_s3batch.core.layout import GenerationLayout
     from airflow_s3batch.core.manifest import Manifest
     from airflow_s3batch.engine.attempt import Attempt
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.engine.job_news import JobNews
     from airflow_s3batch.engine.policy import Policy
     from airflow_s3batch.engine.shard_state import ShardState
+    from airflow_s3batch.engine.steering import Steering
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.engine.threshold import Threshold
 
@@ -27,6 +32,9 @@ class Teamwork:
 
     A shard's first attempt heeds all that the others have told; a later one only what failed since it began, so that a
     clear after the cause was lifted does not stop at old news.
+
+    Attributes:
+        heed: takes what people ask for each time that changes, in the thread that works.
     """
 
     def __init__(
@@ -39,15 +47,18 @@ class Teamwork:
         policy: Policy,
         executor: Executor,
         threshold: Threshold,
+        steering: Steering,
     ) -> None:
         self._executor = executor
         self._threshold = threshold
-        self._heeds_old = not state.attempts
+        self._steering = steering
+        self.heed: Callable[[Control], None] = lambda _: None
+        self._own_limit = policy.max_requests_per_s
+        self._heeds_old = state.is_fresh
         every_s = policy.pulse_every_s
-        limiter, limit = executor.pace.limiter, policy.max_requests_per_s
-        self._share = (
-            FairShare(limiter, limit, len(manifest.shards), every_s, time.monotonic) if limiter and limit else None
-        )
+        self._bucket = executor.pace.limiter or TokenBucket(1.0, time.monotonic())
+        self._share = FairShare(self._bucket, self._limit, len(manifest.shards), every_s, time.monotonic)
+        self.keep_going()
         self._heart = Heart(
             storage,
             generation,
@@ -57,6 +68,8 @@ class Teamwork:
             every_s=every_s,
             told=threshold.told,
             hear=self._hear,
+            look=self._look,
+            look_every_s=policy.control_every_s,
         )
 
     def __enter__(self) -> Self:
@@ -75,22 +88,48 @@ class Teamwork:
             pace.window.slow_downs,
             pace.window.size,
             pace.window.most,
+            retries=self._executor.retries,
         )
-        if self._share is None or pace.limiter is None:
+        if pace.limiter is None:
             return load
         self._share.check()
         return load._replace(allowed_per_s=pace.limiter.rate, job_per_s=self._share.limit, sharers=self._share.sharers)
 
     def account(self) -> dict[str, Any]:
         """Return how fast the attempt was allowed to be, for its summary file."""
-        window = self._executor.pace.window
+        pace, control = self._executor.pace, self._steering.control
         return {
-            "max_requests_per_s": self._share.limit if self._share else None,
-            "max_concurrency": window.most,
-            "least_window": round(window.least, 1),
+            "max_requests_per_s": self._share.limit if pace.limiter else None,
+            "max_concurrency": pace.window.most,
+            "least_window": round(pace.window.least, 1),
+            **({} if control.is_default else {"control": control.to_json()}),
         }
 
+    def keep_going(self) -> bool:
+        """Take over what people ask for; return whether new objects may be begun. For the thread that works."""
+        return self._steering.obey(self._set_pace)
+
+    def _set_pace(self, control: Control) -> None:
+        pace = self._executor.pace
+        pace.narrow(control.max_concurrency)
+        pace.limiter = self._bucket if control.max_requests_per_s or self._own_limit else None
+        self.heed(control)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether people have paused the job."""
+        return self._steering.pause is not None
+
+    @property
+    def _limit(self) -> float:
+        """The job's limit: what people ask for, else what the Dag says; infinite without any."""
+        return self._steering.control.max_requests_per_s or self._own_limit or math.inf
+
+    def _look(self) -> None:
+        self._steering.look()
+        if self._limit != self._share.limit:
+            self._share.change(self._limit)
+
     def _hear(self, news: JobNews) -> None:
-        if self._share is not None:
-            self._share.hear(news)
+        self._share.hear(news)
         self._threshold.hear(news.elsewhere(heeds_old=self._heeds_old))

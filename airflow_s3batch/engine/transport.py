@@ -1,12 +1,13 @@
 """
 libcurl's multi interface behind a small port: put exchanges in, get answers out, from one thread.
 
-Curl handles are pooled and connections kept alive. Nothing is made before the constructor runs, as Airflow forks.
+`ReadTransport` can look at a store and has no way to change it: it knows two methods, and no bodies. `Transport` adds
+the others. Curl handles are pooled and connections kept alive. Nothing is made before the constructor runs, as Airflow
+forks.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +20,19 @@ import pycurl
 from botocore.utils import get_environ_proxies
 
 from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.curl_handle import Handle, is_whole, parsed
 from airflow_s3batch.engine.drive import drive_for
 from airflow_s3batch.engine.prepared import Kind
 from airflow_s3batch.version import __version__
 
-_BODYLESS = {"HEAD": (pycurl.NOBODY, 1), "GET": (pycurl.HTTPGET, 1), "DELETE": (pycurl.CUSTOMREQUEST, "DELETE")}
+_READS = {"HEAD": (pycurl.NOBODY, 1), "GET": (pycurl.HTTPGET, 1)}
+_BODYLESS = frozenset({*_READS, "DELETE"})
 _HANDLES_PER_CONNECTION = 8  # one for each kind of request that operations on a bucket make, and some
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class UnsentError(Exception):
+    """A request was not sent: what it was given to has no way to send one of its kind."""
 
 
 class Answer(NamedTuple):
@@ -49,64 +56,11 @@ class Answer(NamedTuple):
     was_resent: bool = False
 
 
-class _Handle:
-    """A pooled curl handle, set up for one kind of request."""
-
-    __slots__ = (
-        "body",
-        "chunks",
-        "curl",
-        "filled",
-        "has_sink",
-        "header_lines",
-        "kind",
-        "pool",
-        "started",
-        "tag",
-        "timeout_s",
-    )
-
-    def __init__(self, kind: Kind, pool: list[_Handle]) -> None:
-        """*pool* is where the handle waits when it is idle."""
-        self.curl = pycurl.Curl()
-        self.kind = kind
-        self.pool = pool
-        self.chunks: list[bytes] = []
-        self.header_lines: list[bytes] = []
-        self.filled: tuple[str, list[str], bytes] = ("", [], b"")
-        self.body: bytes | None = None
-        self.tag: Any = None
-        self.started = 0.0
-        self.timeout_s = 0.0
-        self.has_sink = False
-
-    def send_body_to(self, sink: Callable[[bytes], None] | None) -> None:
-        """Have *sink* take what comes of the body of a 2xx answer; ``None`` keeps all of it."""
-        chunks, header_lines = self.chunks, self.header_lines
-        takes: Callable[[bytes], None] | None = None
-
-        def write(chunk: bytes) -> None:
-            nonlocal takes
-            if takes is None:
-                takes = sink if sink is not None and _is_2xx(header_lines) else chunks.append
-            takes(chunk)
-
-        self.has_sink = sink is not None
-        if self.has_sink:  # the status line is among the headers; libcurl can't be asked while it calls
-            self.curl.setopt(pycurl.HEADERFUNCTION, header_lines.append)
-        self.curl.setopt(pycurl.WRITEFUNCTION, write if self.has_sink else chunks.append)
-
-    @property
-    def was_resent(self) -> bool:
-        """Whether libcurl sent the request twice: its size, body included, is twice that of all we know of it."""
-        url, headers, body = self.filled
-        request_bytes = len(url) + sum(map(len, headers)) + len(body)
-        return bool(self.curl.getinfo(pycurl.REQUEST_SIZE) > 2 * request_bytes)
-
-
-class Transport:
+class ReadTransport:
     """
-    Sends requests, many at a time. A context manager; belongs to the thread that made it.
+    Sends GETs and HEADs, many at a time. A context manager; belongs to the thread that made it.
+
+    S3 has no GET that changes anything. What does, and Lambda's Invoke, is a PUT, POST or DELETE.
 
     Args:
         access: proxies, certificates and verification are taken from its botocore settings.
@@ -122,8 +76,8 @@ class Transport:
         self._soonest_s = min(connect_timeout_s, request_timeout_s)
         self._clock = time.monotonic
         self._ca = _ca_bundle(access)
-        self._idle: dict[Kind, list[_Handle]] = {}
-        self._busy: dict[pycurl.Curl, _Handle] = {}
+        self._idle: dict[Kind, list[Handle]] = {}
+        self._busy: dict[pycurl.Curl, Handle] = {}
         self._handles = 0
         self._most_handles = _HANDLES_PER_CONNECTION * max_connections
         self._multi = pycurl.CurlMulti()
@@ -170,6 +124,9 @@ class Transport:
         Send one request of *kind*, *filled* from its template; its `Answer` carries *tag*.
 
         *sink* takes the body of a 2xx answer, in chunks; *timeout_s* is for a request that has a limit of its own.
+
+        Raises:
+            UnsentError: this transport has no way to send it.
         """
         pool = self._idle.get(kind)
         if pool is None:
@@ -183,15 +140,13 @@ class Transport:
         self._soonest_s = min(self._soonest_s, handle.timeout_s)
         if sink is not None or handle.has_sink:
             handle.send_body_to(sink)
-        url, headers, body = filled
-        curl.setopt(pycurl.URL, url)
-        curl.setopt(pycurl.HTTPHEADER, headers)
-        if handle.body is not body:
-            handle.body = body
-            if kind.method not in _BODYLESS:
-                curl.setopt(pycurl.POSTFIELDS, body)
+        self._load(handle, filled)
         self._busy[curl] = handle
         self._multi.add_handle(curl)
+
+    def _load(self, handle: Handle, filled: tuple[str, list[str], bytes]) -> None:
+        handle.curl.setopt(pycurl.URL, filled[0])
+        handle.curl.setopt(pycurl.HTTPHEADER, filled[1])
 
     def poll(self, timeout_s: float) -> list[Answer]:
         """Move data for at most *timeout_s* (less if something happens); return the answers that are complete."""
@@ -241,18 +196,25 @@ class Transport:
             handle.chunks.clear()
         headers = _NO_HEADERS
         if handle.header_lines:
-            if status and not _is_whole(handle.header_lines):
+            if status and not is_whole(handle.header_lines):
                 number, message, status = pycurl.E_PARTIAL_FILE, "the answer ended in the middle of its headers", 0
-            headers = _parsed(handle.header_lines)
+            headers = parsed(handle.header_lines)
             handle.header_lines.clear()
         tag, handle.tag = handle.tag, None
         handle.pool.append(handle)
         may_tell_of_failures = status >= 400 or handle.kind.method == "POST"  # DeleteObjects tells in a 200
         return Answer(tag, status, headers, body, number, message, may_tell_of_failures and handle.was_resent)
 
-    def _new_handle(self, kind: Kind, pool: list[_Handle]) -> _Handle:
+    def _method(self, name: str) -> tuple[int, int | str]:
+        """Return the option that makes a request one with the method *name*."""
+        if name not in _READS:
+            raise UnsentError(name)
+        return _READS[name]
+
+    def _new_handle(self, kind: Kind, pool: list[Handle]) -> Handle:
+        method = self._method(kind.method)
         self._limit_handles()
-        handle = _Handle(kind, pool)
+        handle = Handle(kind, pool)
         curl = handle.curl
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.PATH_AS_IS, 1)
@@ -267,10 +229,7 @@ class Transport:
         if kind.is_once:  # on a kept connection that turns out to be dead libcurl sends the request again by itself
             curl.setopt(pycurl.FRESH_CONNECT, 1)
             curl.setopt(pycurl.FORBID_REUSE, 1)
-        if kind.method in _BODYLESS:
-            curl.setopt(*_BODYLESS[kind.method])
-        else:
-            curl.setopt(pycurl.CUSTOMREQUEST, kind.method)
+        curl.setopt(*method)
         return handle
 
     def _limit_handles(self) -> None:
@@ -303,28 +262,19 @@ class Transport:
         return str(proxies.get(origin.partition(":")[0]) or "")
 
 
-def _is_2xx(lines: list[bytes]) -> bool:
-    """Return whether the last status line says so."""
-    status = next((line for line in reversed(lines) if line.startswith(b"HTTP/")), b"")
-    return status.partition(b" ")[2].startswith(b"2")
+class Transport(ReadTransport):
+    """Sends requests of any method, those that change something included."""
 
+    def _method(self, name: str) -> tuple[int, int | str]:
+        return _READS.get(name) or (pycurl.CUSTOMREQUEST, name)
 
-def _is_whole(lines: list[bytes]) -> bool:
-    """Return whether the last answer's headers end in an empty line; libcurl does not mind where they are cut."""
-    last = itertools.takewhile(lambda line: not line.startswith(b"HTTP/"), reversed(lines))
-    return any(not line.strip() for line in last)
-
-
-def _parsed(lines: list[bytes]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in lines:
-        if line.startswith(b"HTTP/"):  # a 100 Continue or a proxy's answer came first
-            headers.clear()
-            continue
-        name, separator, value = line.decode("latin-1").partition(":")
-        if separator:
-            headers[name.strip().lower()] = value.strip()
-    return headers
+    def _load(self, handle: Handle, filled: tuple[str, list[str], bytes]) -> None:
+        super()._load(handle, filled)
+        body = filled[2]
+        if handle.body is not body:
+            handle.body = body
+            if handle.kind.method not in _BODYLESS:
+                handle.curl.setopt(pycurl.POSTFIELDS, body)
 
 
 def _setting(access: S3Access, name: str) -> Any:

@@ -86,6 +86,32 @@ def as_bytes(name: str, value: Any) -> int | None:
     return int(float(number) * _UNITS[unit.lower()])
 
 
+def as_flag(name: str, value: Any) -> bool:
+    """
+    Return a rendered yes or no: a bool, or the text ``true`` or ``false`` in any case, as templates leave it.
+
+    Raises:
+        ArgumentError: *value* is anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if text not in ("true", "false"):
+        raise ArgumentError(f"{name}={value!r} is neither true nor false, so nothing was done")
+    return text == "true"
+
+
+def flag_problems(name: str, value: Any) -> list[str]:
+    """Return what is wrong with *value*, a bool or a template, while a Dag is parsed."""
+    if is_template(value) or isinstance(value, bool):
+        return []
+    try:
+        as_flag(name, value)
+    except ArgumentError:
+        return [f"{name}={value!r} is neither True nor False, nor a template of that"]
+    return []
+
+
 def as_text(name: str, value: Any) -> str:
     """
     Return a rendered text; ``None`` is empty.

@@ -12,6 +12,7 @@ from airflow_s3batch.core.errors import JobDamagedError, ManifestError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
+from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine.shard_file import fetch_shard
 from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.engine.storage import Storage
@@ -46,6 +47,10 @@ class BucketRef(NamedTuple):
     def from_xcom(cls, data: Mapping[str, Any]) -> BucketRef:
         """Return the reference that `to_xcom` wrote."""
         return cls(str(data["job"]), str(data["bucket"]), int(data["rows"]), bool(data.get("versions", False)))
+
+    def concerns(self, obj: S3Object) -> bool:
+        """Return whether *obj*, of the manifest, is one of its rows."""
+        return obj.bucket == self.bucket and bool(obj.version_id) == self.has_versions
 
     @property
     def folder(self) -> str:

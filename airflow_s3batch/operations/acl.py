@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self, get_args
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.operations.acl_look import READ_ACL, acl_shown
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.fields import Column, choice_problems, text_problems
 from airflow_s3batch.operations.managed_grants import control_grants, declared_grants, policy_grants
@@ -21,6 +22,7 @@ from airflow_s3batch.operations.object_lock import body_problem, sample_place
 from airflow_s3batch.operations.probing import SCRATCH_BODY, expect_success, refuse
 from airflow_s3batch.operations.requests import BucketFacts, Call, Request, RunContext, Steps
 from airflow_s3batch.operations.types import CannedAcl
+from airflow_s3batch.operations.verification import Done, explained
 
 CANNED_ACLS = frozenset(get_args(CannedAcl))
 PERMISSIONS = {
@@ -64,6 +66,7 @@ class PutObjectAcl(Operation):
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectAcl"
     goes_with_object: ClassVar[bool] = True
+    compares: ClassVar[str] = "the grants; of a canned ACL those of groups"
 
     def __post_init__(self) -> None:
         """Check the fields and make the call that all objects share."""
@@ -117,6 +120,16 @@ class PutObjectAcl(Operation):
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: ARG002, D102
         response = yield Request(self._call, obj.bucket, obj.key, obj.version_id)
         return response.outcome()
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"acl"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        wrong = yield from acl_shown(obj, self.canned_acl, self.grants)
+        return (yield from explained(obj, wrong, done))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | READ_ACL
 
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
         place = sample_place(scratch, sample)  # the job's own bucket may have ACLs turned off

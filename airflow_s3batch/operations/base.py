@@ -19,6 +19,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.fields import Column, columns_in, plain, rendered, resolved, strings_in
 from airflow_s3batch.operations.requests import BucketFacts, Capabilities, RunContext, Steps
+from airflow_s3batch.operations.verification import Done
 
 
 class Replay(enum.Enum):
@@ -51,7 +52,11 @@ class Operation(ABC):
         most_at_once: objects under way at the same time in one task; 0 leaves it to the policy.
         ends_sequence: why no other operation may follow in `InOrder`, a clause; empty where one may.
         goes_with_object: all that it does is on the object itself, and gone when the object is.
+        skips_done: an object that is as wanted already takes no more than the first request.
         denied_for: what else than a missing permission is answered with AccessDenied, a clause; empty if nothing.
+        compares: what `compared` compares, in words; empty where nobody can tell afterwards whether it was done.
+        unverifiable: why nobody can tell, a clause; empty where `compared` can.
+        reads_messages: whether `compared` needs the messages of the outcomes.
     """
 
     name: ClassVar[str]
@@ -66,7 +71,11 @@ class Operation(ABC):
     most_at_once: ClassVar[int] = 0
     ends_sequence: ClassVar[str] = ""
     goes_with_object: ClassVar[bool] = False
+    skips_done: ClassVar[bool] = False
     denied_for: ClassVar[str] = ""
+    compares: ClassVar[str] = ""
+    unverifiable: ClassVar[str] = ""
+    reads_messages: ClassVar[bool] = False
     _MOST_VARIANTS: ClassVar[int] = 5_000
 
     def __post_init__(self) -> None:
@@ -241,6 +250,31 @@ class Operation(ABC):
         """
         yield from ()
         return self.goes_with_object
+
+    def verification_problems(self) -> list[str]:
+        """Return why nobody can tell afterwards whether the operation was done, a clause each."""
+        return [f"{type(self).__name__} can't be verified: {self.unverifiable}"] if self.unverifiable else []
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:
+        """
+        Look whether *obj*, to which the operation was *done*, is as it should have been left; yields only what reads.
+
+        Returns a success, or one of the codes of `airflow_s3batch.operations.verification.DIFFERENCES`, or the code
+        of a request that failed, so that nobody knows. Asked of what `for_object` has returned.
+        """
+        raise NotImplementedError
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002 - of most operations all objects get the same
+        """
+        Return names for what `compared` looks at; an operation of the same mark, done later, leaves it otherwise.
+
+        ``object`` is all of *obj* itself, and a URL that of another object.
+        """
+        return frozenset()
+
+    def verification_iam_actions(self) -> set[str]:
+        """Return the IAM actions that `compared` needs on the objects, and on their copies."""
+        return {"s3:GetObject", "s3:GetObjectVersion"}
 
     def is_batchable(self, obj: S3Object, context: RunContext) -> bool:  # noqa: ARG002 - for those that batch
         """Return whether *obj* may share a request with others; only asked where `batch_size` is above 1."""

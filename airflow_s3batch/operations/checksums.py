@@ -20,6 +20,8 @@ from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.fields import Column, choice_problems
 from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.sources import e_tag_in
+from airflow_s3batch.operations.verification import AS_LEFT, CHANGED_SINCE, Done, differs, gone
 
 FULL_OBJECT = "FULL_OBJECT"
 COMPOSITE = "COMPOSITE"
@@ -33,6 +35,7 @@ ARCHIVED = "InvalidObjectState"
 
 _GET = Call("GetObject", wants_headers=True, timeout_s=RANGE_TIMEOUT_S)
 _HEAD = Call("HeadObject", {"PartNumber": 1}, wants_headers=True)
+_CHECKED_HEAD = Call("HeadObject", {"ChecksumMode": "ENABLED"}, wants_headers=True)
 _PARTS = re.compile(r'"?[0-9a-fA-F]+-(\d+)"?').fullmatch
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)").fullmatch
 
@@ -67,6 +70,8 @@ class ComputeObjectChecksum(Operation):
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3ComputeObjectChecksum"
     is_probed: ClassVar[bool] = False
+    compares: ClassVar[str] = "the ETag, and S3's own checksum where it has one of that kind, with those of the report"
+    reads_messages: ClassVar[bool] = True
 
     def problems(self) -> list[str]:  # noqa: D102
         found = choice_problems(ALGORITHMS, algorithm=self.algorithm)
@@ -124,6 +129,23 @@ class ComputeObjectChecksum(Operation):
             "checksum_hex": digest.hex() + suffix,
         }
         return SUCCESS._replace(message=json.dumps(result, separators=(",", ":")))
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"body"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        head = yield Request(_CHECKED_HEAD, obj.bucket, obj.key, obj.version_id)
+        if not head.is_success:
+            return gone(head)
+        told, seen = _result_in(done.message), e_tag_in(head.headers)
+        if seen != told.get("etag", seen):
+            return differs(CHANGED_SINCE, f"ETag {seen}; the body that was read had {told['etag']}")
+        kept = head.headers.get(f"x-amz-checksum-{self.algorithm}".lower(), "")
+        kind = head.headers.get("x-amz-checksum-type", COMPOSITE if "-" in kept else FULL_OBJECT)
+        was = told.get("checksum_base64", kept)
+        if kept and kind == self.checksum_type and kept != was:
+            return differs("ChecksumDiffers", f"S3 shows {kept}; computed was {was}")
+        return AS_LEFT
 
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: ARG002, D102
         yield from ()
@@ -267,3 +289,12 @@ def _told(response: Response) -> Outcome:
     if outcome.http_status == 412:
         return outcome._replace(message="somebody stored another object while it was read")
     return outcome
+
+
+def _result_in(message: str) -> dict[str, str]:
+    """Return what a report's *message* tells of the checksum; empty if it is not its JSON."""
+    try:
+        told = json.loads(message)
+    except ValueError:
+        return {}
+    return {str(name): str(value) for name, value in told.items()} if isinstance(told, dict) else {}

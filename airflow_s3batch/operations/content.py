@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from airflow_s3batch.operations.fields import Column, text_problems
@@ -99,6 +101,20 @@ class ContentChoice(NamedTuple):
     def is_shown_by(self, headers: Mapping[str, str]) -> bool:
         """Return whether a HeadObject's *headers* show this choice already."""
         return self.applied_to(headers) == _EMPTY.applied_to(headers)
+
+    def differs_from(self, headers: Mapping[str, str]) -> str:
+        """Return how a HeadObject's *headers* show something else, a clause; HTTP drops spaces around values."""
+        wanted, shown = (_trimmed(choice.applied_to(headers)) for choice in (self, _EMPTY))
+        names = sorted(name for name in {**wanted, **shown} if wanted.get(name) != shown.get(name))
+        return "; ".join(f"{name} is {shown.get(name)!r}, not {wanted.get(name)!r}" for name in names)[:400]
+
+
+def _trimmed(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return *headers* as they mean the same: without spaces around them, empty ones, and ways to write a time."""
+    found = {name: value.strip() for name, value in headers.items() if value.strip()}
+    with contextlib.suppress(TypeError, ValueError):
+        found["expires"] = str(parsedate_to_datetime(found.get("expires", "")).timestamp())
+    return found
 
 
 _EMPTY = ContentChoice(None, None, None, None, None, None, None)

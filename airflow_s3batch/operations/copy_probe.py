@@ -18,7 +18,7 @@ from airflow_s3batch.operations.requests import Call, Request, Response, Steps
 from airflow_s3batch.operations.skipping import HONOURED, IF_ABSENT, IGNORED, REFUSED
 from airflow_s3batch.operations.source_conditions import CONDITIONS
 from airflow_s3batch.operations.sources import Headers, copy_source
-from airflow_s3batch.operations.tagging import tags_of
+from airflow_s3batch.operations.tag_sets import tags_of
 
 if TYPE_CHECKING:
     from airflow_s3batch.operations.copying import CopyObject

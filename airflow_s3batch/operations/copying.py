@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.operations import copy_managed, copy_probe
+from airflow_s3batch.operations import copy_look, copy_managed, copy_probe
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.copy_params import copy_headers, copy_params, copy_problems
 from airflow_s3batch.operations.encryption import EncryptionChoice
@@ -32,6 +32,7 @@ from airflow_s3batch.operations.sources import PAYER, Headers, copy_source
 from airflow_s3batch.operations.target_keys import key_from_columns
 from airflow_s3batch.operations.traces import is_made_of
 from airflow_s3batch.operations.types import MOST_COPY_BYTES
+from airflow_s3batch.operations.verification import Done
 
 _LONG_FROM_BYTES = 256 * 1024**2
 """Copies of more may take longer than other requests."""
@@ -163,6 +164,10 @@ class CopyObject(Operation):
     )
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectCopy"
+    compares: ClassVar[str] = (
+        "that the copy is there; its size, and its ETag where it is an MD5; what is declared of storage class, "
+        "encryption, key, metadata, content headers, redirect, checksum, tags, ACL, retention and legal hold"
+    )
 
     def __post_init__(self) -> None:
         """Check the fields and make the calls that all objects share."""
@@ -178,6 +183,8 @@ class CopyObject(Operation):
             "_more": () if is_open else copy_headers(self),
             "_has_conditions": any(getattr(self, name) is not None for name in CONDITIONS),
             "_plain_bytes": -1,
+            "reads_messages": self.skip_existing is not None,
+            "skips_done": self.skip_existing is not None,
         }
         is_plain = not made["_has_conditions"] and self.skip_existing is None and not any(LockChoice.of(self))
         if is_plain and isinstance(self.multipart_threshold_bytes, int):
@@ -296,6 +303,16 @@ class CopyObject(Operation):
     def was_done(self, obj: S3Object, context: RunContext) -> Steps[bool]:  # noqa: D102
         head = yield Request(HEAD, str(self.target_bucket), self.key_for(obj))
         return is_made_of(obj, head, context)
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: D102
+        return frozenset({f"s3://{self.target_bucket}/{self.key_for(obj)}"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        is_pinned = done.is_pinned or (self.copy_source_if_match is not None and obj.e_tag is not None)
+        return (yield from copy_look.copy_compared(self, obj, done._replace(is_pinned=is_pinned)))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | copy_look.copy_looks(self)
 
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
         return (yield from copy_probe.probe_copy(self, scratch, sample))

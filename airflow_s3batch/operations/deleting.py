@@ -26,6 +26,8 @@ from airflow_s3batch.operations.fields import Column
 from airflow_s3batch.operations.probing import HEAD, SCRATCH_BODY, expect_gone, expect_intact, expect_success, refuse
 from airflow_s3batch.operations.requests import BucketFacts, Call, Request, Response, RunContext, Steps
 from airflow_s3batch.operations.sameness import changed_message
+from airflow_s3batch.operations.sources import e_tag_in
+from airflow_s3batch.operations.verification import AS_LEFT, CHANGED_SINCE, Done, differs, judged
 
 _HONOURED = "honoured"
 _IGNORED = "ignored"
@@ -37,6 +39,10 @@ MFA_PROBLEM = (
     "its MFA Delete is enabled, so S3 deletes versions only with a code of its owner's device, a new one each time; "
     "suspend MFA Delete for the job, or leave version ids out to add delete markers"
 )
+_GONE = 404
+_IS_MARKER = 405
+"""Status of a HEAD of a version that is a delete marker."""
+
 _LEEWAY_S = 2.0  # both times are rounded to seconds
 _WRONG_ETAG = "00000000000000000000000000000000"
 _CONDITION_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "Conflict"})
@@ -73,6 +79,7 @@ class DeleteObject(Operation):
     replay: ClassVar[Replay] = Replay.CHECK
     destroys: ClassVar[bool] = True
     ends_sequence: ClassVar[str] = "it deletes the object"
+    compares: ClassVar[str] = "that the version is gone; without one, that the object is, or a delete marker is current"
     batch_size: ClassVar[int] = 1_000
 
     def __post_init__(self) -> None:
@@ -159,6 +166,24 @@ class DeleteObject(Operation):
     def was_done(self, obj: S3Object, context: RunContext) -> Steps[bool]:  # noqa: ARG002, D102
         head = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
         return head.status == 404
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"object"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        head = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
+        if head.status == _GONE:
+            return AS_LEFT
+        if not head.is_success and head.status != _IS_MARKER:
+            return head.outcome()
+        seen = e_tag_in(head.headers)
+        is_other = not self.allow_unconditional and obj.e_tag not in (None, "", seen)
+        if is_other and obj.version_id in (None, "null") and seen:  # that ETag was the delete's condition
+            return differs(CHANGED_SINCE, f"an object with ETag {seen} is there; deleted was one with {obj.e_tag}")
+        return judged(differs("StillThere", f"it still answers {head.status}"), head, done)
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | {"s3:ListBucket"}
 
     def batch_steps(self, objects: Sequence[S3Object], context: RunContext) -> Steps[list[Outcome]]:  # noqa: D102
         outcomes: list[Outcome | None] = [None] * len(objects)

@@ -67,6 +67,15 @@ class EncryptionChoice(NamedTuple):
         has_bucket_key = headers.get(f"{_PREFIX}-bucket-key-enabled") == "true"
         return self.bucket_key_enabled is None or has_bucket_key == self.bucket_key_enabled
 
+    def differs_from(self, headers: Mapping[str, str]) -> str:
+        """Return how HeadObject's *headers* show another encryption, a clause; the key behind an alias may be any."""
+        is_alias = str(self.kms_key_id).startswith("alias/") or ":alias/" in str(self.kms_key_id)
+        if (self._replace(kms_key_id=None) if is_alias else self).is_shown_by(headers):
+            return ""
+        shown = " ".join(value for _, value in shown_encryption(headers)) or "not encrypted"
+        wanted = [self.encryption, self.kms_key_id, None if self.bucket_key_enabled is None else "with bucket key"]
+        return f"encryption: {shown}; should be: {' '.join(str(each) for each in wanted if each)}"
+
     def iam_actions(self) -> set[str]:
         """Return the IAM actions on keys that copies need."""
         is_kms = self.encryption in ("SSE-KMS", "DSSE-KMS")

@@ -49,6 +49,11 @@ class EventHold(NamedTuple):
         duration = {name: int(str(value)) for name, value in lasting.items() if value is not None}
         return {**params, "EventHoldDuration": duration} if duration else params
 
+    def shown(self) -> dict[str, str]:
+        """Return the elements that GetObjectRetention shows of it, by name."""
+        named = {"EventHold": self.status, "Days": self.days, "Years": self.years}
+        return {name: str(value) for name, value in named.items() if value is not None}
+
 
 def event_hold_of(retention: Mapping[str, Any]) -> EventHold:
     """Return the inverse of `EventHold.params`."""

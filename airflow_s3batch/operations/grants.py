@@ -21,6 +21,19 @@ def grant_headers(body: bytes) -> tuple[tuple[str, str], ...] | None:
     Source:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
     """
+    shown = shown_grants(body)
+    if shown is None:
+        return None
+    owner, grants = shown
+    if grants in ({}, {"FULL_CONTROL": [f'id="{owner}"']}):
+        return ()
+    if not all(text.isascii() and text.isprintable() for who in grants.values() for text in who):
+        return None
+    return tuple((_HEADERS[permission], ", ".join(who)) for permission, who in grants.items() if permission in _HEADERS)
+
+
+def shown_grants(body: bytes) -> tuple[str, dict[str, list[str]]] | None:
+    """Return owner and grantees by permission, as headers spell them, of a GetObjectAcl response; else ``None``."""
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 - expat resolves no external entities; the store is the user's
     except ElementTree.ParseError:
@@ -39,11 +52,7 @@ def grant_headers(body: bytes) -> tuple[tuple[str, str], ...] | None:
             who = f'uri="{uri}"' if uri else f'id="{identity}"'
             if uri or identity:
                 grants.setdefault(_text(element, "Permission"), []).append(who)
-    if grants in ({}, {"FULL_CONTROL": [f'id="{owner}"']}):
-        return ()
-    if not all(text.isascii() and text.isprintable() for who in grants.values() for text in who):
-        return None
-    return tuple((_HEADERS[permission], ", ".join(who)) for permission, who in grants.items() if permission in _HEADERS)
+    return owner, grants
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

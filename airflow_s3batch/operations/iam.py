@@ -57,6 +57,7 @@ def iam_policies(
     role_arn: str = "",
     partition: str = "aws",
     is_aws: bool = True,
+    verification: bool = False,
 ) -> dict[str, Policy]:
     """
     Return the least policies by who needs them: ``worker``; or ``caller``, ``role`` and ``trust``.
@@ -75,6 +76,7 @@ def iam_policies(
         role_arn: of the role that AWS does a managed job with.
         partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
         is_aws: the store is AWS; elsewhere an operation is first tried on scratch objects, which needs more.
+        verification: what was done is verified afterwards, by the worker's or the caller's credentials.
 
     Raises:
         ArgumentError: lists all that is wrong.
@@ -87,6 +89,8 @@ def iam_policies(
         problems.append("manifest is empty: name the buckets or prefixes that its objects lie in")
     if not problems and engine == "managed":
         problems = list(declared(operation).managed_problems())
+    if not problems and verification:
+        problems = list(declared(operation).verification_problems())
     if engine == "managed" and not role_arn:
         problems.append("role_arn is missing: AWS S3 Batch Operations does the job with a role")
     if problems:
@@ -96,9 +100,11 @@ def iam_policies(
     own = _own_files(partition, job, S3Url.parse(inventory, what="inventory") if inventory else None)
     if engine == "worker":
         trial = [] if is_aws else needs.trial(job)
-        return {"worker": _policy([*needs.of_objects(is_managed=False), *needs.of_buckets(), *own, *trial])}
+        of_worker = [*needs.of_objects(is_managed=False), *needs.of_buckets(), *own, *trial]
+        return {"worker": _policy([*of_worker, *(needs.of_verification() if verification else [])])}
+    looks = [*needs.of_verification(), *needs.of_buckets()] if verification else []
     return {
-        "caller": _policy([*_of_jobs(partition, region, account_id, role_arn), *own]),
+        "caller": _policy([*_of_jobs(partition, region, account_id, role_arn), *own, *looks]),
         "role": _policy([*needs.of_objects(is_managed=True), *needs.of_locks(), *_of_service(partition, job)]),
         "trust": _trust(account_id),
     }
@@ -167,6 +173,12 @@ class _Needs(NamedTuple):
         """
         names = dict.fromkeys([*(place.bucket for place in self.places), *self.target_buckets()])
         return [_allow("Buckets", {"s3:ListBucket", *_FACTS}, [_bucket(self.partition, name) for name in names])]
+
+    def of_verification(self) -> list[Policy]:
+        """Return what a second look at the objects, and at their copies, needs."""
+        actions = self.operation.verification_iam_actions() - {"s3:ListBucket"}  # that is on buckets
+        places = [*self.places, *(S3Url(bucket, "") for bucket in self.target_buckets())]
+        return [_allow("Verification", actions, [_objects(self.partition, place) for place in places])]
 
     def of_locks(self) -> list[Policy]:
         """Return what AWS reads of buckets whose objects it locks."""

@@ -6,7 +6,7 @@ What AWS's S3 Batch Operations lacks: there each operation is a job of its own, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -14,8 +14,10 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, VANISHED, Outcome
 from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.deleting import DeleteObject
 from airflow_s3batch.operations.probing import SCRATCH_BODY, expect_success
 from airflow_s3batch.operations.requests import BucketFacts, Call, Capabilities, Request, RunContext, Steps
+from airflow_s3batch.operations.verification import AS_LEFT, Done
 
 _PUT = Call("PutObject", {"Metadata": {"s3batch": "probe"}}, wants_headers=True)
 _DONE_BEFORE = Outcome(204, "", "Successful: an earlier attempt did all steps, the object is gone already")
@@ -44,6 +46,7 @@ class InOrder(Operation):
 
     name: ClassVar[str] = "in_order"
     replay: ClassVar[Replay] = Replay.SAFE
+    compares: ClassVar[str] = "what each step left, unless a later step changes that again or deletes the object"
 
     def __post_init__(self) -> None:
         """Make one flat tuple of the steps; name, replay rule and the rest follow from them."""
@@ -62,6 +65,7 @@ class InOrder(Operation):
         object.__setattr__(self, "is_probed", any(step.is_probed for step in self.operations))
         reasons = dict.fromkeys(step.denied_for for step in self.operations if step.denied_for)
         object.__setattr__(self, "denied_for", "; or ".join(reasons))
+        object.__setattr__(self, "reads_messages", any(step.reads_messages for step in self.operations))
         limits = [step.most_at_once for step in self.operations if step.most_at_once]
         object.__setattr__(self, "most_at_once", min(limits, default=0))
 
@@ -145,6 +149,29 @@ class InOrder(Operation):
                 told.append(outcome.message)
         return outcome._replace(message="; ".join(told)) if told else outcome
 
+    def verification_problems(self) -> list[str]:  # noqa: D102
+        return [problem for step in self.operations for problem in step.verification_problems()]
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        parts = [step.for_object(obj) for step in self.operations]
+        last = parts[-1]
+        has_condition = isinstance(last, DeleteObject) and not last.allow_unconditional and obj.e_tag is not None
+        done = done._replace(is_pinned=done.is_pinned or has_condition)
+        for number, part in enumerate(parts, 1):
+            later = [mark for other in parts[number:] for mark in other.marks(obj)]
+            if not _stands(part.marks(obj), later):
+                continue
+            outcome = yield from part.compared(obj, done)
+            if not outcome.is_success:
+                return self._failed(number, outcome)
+        return AS_LEFT
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: D102
+        return frozenset().union(*(step.for_object(obj).marks(obj) for step in self.operations))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return set().union(*(step.verification_iam_actions() for step in self.operations))
+
     def _failed(self, number: int, outcome: Outcome) -> Outcome:
         step = f"step {number} of {len(self.operations)}, {self.operations[number - 1].name}"
         return outcome._replace(message=f"{step}: {outcome.message}")
@@ -204,3 +231,9 @@ def _own(capabilities: Capabilities, number: int) -> Capabilities:
     prefix = f"{number}."
     own = {name.removeprefix(prefix): found for name, found in capabilities.findings.items() if name.startswith(prefix)}
     return replace(capabilities, findings=own)
+
+
+def _stands(marks: Collection[str], later: Collection[str]) -> bool:
+    """Return whether what has *marks* is still as it was left, after steps that leave the marks *later*."""
+    is_on_object = any("://" not in mark for mark in marks)
+    return not set(marks) & set(later) and not (is_on_object and "object" in later)

@@ -82,6 +82,7 @@ class LambdaInvoke(Operation):
     is_idempotent: bool = False
 
     name: ClassVar[str] = "lambda_invoke"
+    unverifiable: ClassVar[str] = "what a function should have left is known to the function alone"
     requests: ClassVar[tuple[str, ...]] = ("Invoke",)
     replay: ClassVar[Replay] = Replay.UNSAFE
     managed_name: ClassVar[str] = "LambdaInvoke"

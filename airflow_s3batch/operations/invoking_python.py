@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, SUCCESS, Outcome
+from airflow_s3batch.core.outcomes import DRY_RUN, NOT_ATTEMPTED, SUCCESS, Outcome
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.callables import function_at, lasting_path, path_of, path_problems
 from airflow_s3batch.operations.fields import Column
@@ -64,6 +64,7 @@ class PythonInvoke(Operation):
     timeout_s: float | None = None
 
     name: ClassVar[str] = "python_invoke"
+    unverifiable: ClassVar[str] = "what a function should have left is known to the function alone"
     replay: ClassVar[Replay] = Replay.UNSAFE
     is_probed: ClassVar[bool] = False
 
@@ -178,7 +179,7 @@ def failure_of(error: BaseException) -> Outcome:
 def _checked(outcome: Outcome) -> Outcome:
     """Return *outcome* as a report can hold it."""
     status, code, message = outcome
-    is_code = isinstance(code, str) and (not code or _IS_CODE(code)) and code != NOT_ATTEMPTED
+    is_code = isinstance(code, str) and (not code or _IS_CODE(code)) and code not in (DRY_RUN, NOT_ATTEMPTED)
     is_status = isinstance(status, int) and not isinstance(status, bool) and 0 <= status <= _MOST_STATUS
     if not (is_code and is_status and isinstance(message, str)):
         return Outcome(0, INVALID_RESULT, _message(f"the function returned {outcome!r}, which can't be reported"))

@@ -19,7 +19,7 @@ from airflow_s3batch.operations.sources import (
     copy_source,
     e_tag_in,
 )
-from airflow_s3batch.operations.tagging import tags_of
+from airflow_s3batch.operations.tag_sets import tags_of
 
 if TYPE_CHECKING:
     from airflow_s3batch.operations.copying import CopyObject

@@ -15,9 +15,11 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.fields import Column, choice_problems
+from airflow_s3batch.operations.lock_look import READ_HOLD, hold_shown
 from airflow_s3batch.operations.object_lock import body_problem, lock_problems, tried_on_scratch
 from airflow_s3batch.operations.requests import BucketFacts, Call, Request, Response, RunContext, Steps
 from airflow_s3batch.operations.types import OnOff
+from airflow_s3batch.operations.verification import Done, explained
 
 _GET_HOLD = Call("GetObjectLegalHold")
 
@@ -48,6 +50,7 @@ class PutObjectLegalHold(Operation):
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectLegalHold"
     goes_with_object: ClassVar[bool] = True
+    compares: ClassVar[str] = "the legal hold's status"
 
     def __post_init__(self) -> None:
         """Check the fields and make the call that all objects share; what is confirmed needs no trial."""
@@ -77,6 +80,15 @@ class PutObjectLegalHold(Operation):
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: ARG002, D102
         response = yield Request(self._call, obj.bucket, obj.key, obj.version_id)
         return response.outcome()
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"hold"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        return (yield from explained(obj, (yield from hold_shown(obj, str(self.status))), done))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | READ_HOLD
 
     def for_probe(self, sample: S3Object) -> PutObjectLegalHold:  # noqa: ARG002, D102
         return PutObjectLegalHold("ON", confirmed=self.confirmed)

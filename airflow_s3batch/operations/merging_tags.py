@@ -21,7 +21,9 @@ from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.fields import Column
 from airflow_s3batch.operations.probing import expect_intact, expect_success, refuse
 from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
-from airflow_s3batch.operations.tagging import MOST_TAGS, PutObjectTagging, tag_problems, tags_of
+from airflow_s3batch.operations.tag_sets import GET_TAGS, READ_TAGS, tags_differ, tags_of, tags_shown
+from airflow_s3batch.operations.tagging import MOST_TAGS, PutObjectTagging, tag_problems
+from airflow_s3batch.operations.verification import Done, explained
 
 MOST_ROUNDS = 3
 """How often the tags of one object are merged and written, if others write them at the same time."""
@@ -62,7 +64,9 @@ class MergeObjectTagging(Operation):
     requests: ClassVar[tuple[str, ...]] = ("GetObjectTagging", "PutObjectTagging")
     replay: ClassVar[Replay] = Replay.SAFE
     goes_with_object: ClassVar[bool] = True
+    skips_done: ClassVar[bool] = True
     invalid_code: ClassVar[str] = "InvalidTag"
+    compares: ClassVar[str] = "that merging the tags once more would change nothing"
 
     def problems(self) -> list[str]:  # noqa: D102
         if not isinstance(self.tags, Mapping):
@@ -107,6 +111,17 @@ class MergeObjectTagging(Operation):
         return Outcome(
             409, "OperationAborted", f"its tags were written {MOST_ROUNDS} times, and others undid it each time"
         )
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"tags"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        shown = tags_shown((yield Request(GET_TAGS, obj.bucket, obj.key, obj.version_id)))
+        wrong = shown if isinstance(shown, Outcome) else tags_differ(self.merged(shown), shown)
+        return (yield from explained(obj, wrong, done))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | READ_TAGS
 
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
         others = {} if len(self.tags) == MOST_TAGS else {"s3batch": "probe"}

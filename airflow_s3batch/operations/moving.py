@@ -29,6 +29,7 @@ from airflow_s3batch.operations.skipping import IGNORED
 from airflow_s3batch.operations.source_conditions import condition_headers, unfulfilled
 from airflow_s3batch.operations.sources import HEAD_SOURCE, Headers, e_tag_in, through_source
 from airflow_s3batch.operations.traces import is_made_of
+from airflow_s3batch.operations.verification import Done
 
 MOVED = Outcome(204)
 _GONE = 404
@@ -83,6 +84,7 @@ class MoveObject(CopyObject):
     destroys: ClassVar[bool] = True
     managed_name: ClassVar[str] = ""
     ends_sequence: ClassVar[str] = "it deletes the object"
+    compares: ClassVar[str] = f"that the original is gone, and of the copy: {CopyObject.compares}"
 
     def __post_init__(self) -> None:
         """Check the fields and make the calls that all objects share."""
@@ -165,6 +167,19 @@ class MoveObject(CopyObject):
         if outcome.http_status == _GONE:
             return MOVED._replace(message="Successful: copied, and the original was gone already")
         return outcome._replace(message=f"copied, but the original is still there: {outcome.message}")
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: D102
+        return super().marks(obj) | {"object"}
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        is_pinned = obj.e_tag is not None or obj.version_id is not None
+        outcome = yield from super().compared(obj, done._replace(is_pinned=is_pinned))
+        if not outcome.is_success:
+            return outcome
+        return (yield from through_source(self._delete.compared(obj, done), self._twins, self.payer))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | self._delete.verification_iam_actions()
 
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
         findings = yield from super().probe(scratch, sample)

@@ -122,6 +122,9 @@ def _facts(example: Operation) -> Iterator[tuple[str, str]]:
     yield "destroys data", "yes" if example.destroys else "no"
     yield "after a crash", _REPLAYS[example.replay]
     yield "requests for an object", ", ".join(f"`{request}`" for request in example.requests) or "none of its own"
+    yield "a verification compares", example.compares or _cell(f"nothing: {example.unverifiable}")
+    if example.compares:
+        yield "IAM of a verification", _codes(example.verification_iam_actions())
     if example.batch_size > 1:
         yield "objects in a request", f"up to {example.batch_size:,}"
     if example.ends_sequence:

@@ -34,6 +34,7 @@ class ReplicateObject(Operation):
     """
 
     name: ClassVar[str] = "replicate_object"
+    unverifiable: ClassVar[str] = "S3 replicates in its own time, and what it does says nothing of the request"
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3ReplicateObject"
     runs_on_workers: ClassVar[bool] = False

@@ -18,6 +18,7 @@ from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.fields import Column, choice_problems, is_day_count
 from airflow_s3batch.operations.probing import HEAD, SCRATCH_BODY, expect_intact, expect_success, refuse
 from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.verification import Done, differs, gone, judged
 
 RestoreTier = Literal["BULK", "STANDARD", "EXPEDITED"]
 ArchiveState = Literal["readable", "restoring", "archived"]
@@ -80,6 +81,7 @@ class RestoreObject(Operation):
     replay: ClassVar[Replay] = Replay.CHECK
     managed_name: ClassVar[str] = "S3InitiateRestoreObject"
     goes_with_object: ClassVar[bool] = True
+    compares: ClassVar[str] = "that the object can be read, or a restore is under way"
 
     def __post_init__(self) -> None:
         """Check the fields and make the call that all objects share."""
@@ -135,6 +137,17 @@ class RestoreObject(Operation):
         if storage_class == "DEEP_ARCHIVE" and self.tier == "EXPEDITED":
             return "DEEP_ARCHIVE has no tier EXPEDITED; use STANDARD or BULK"
         return ""
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"restore"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        head = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
+        if not head.is_success:
+            return gone(head)
+        is_archived = archive_state(head.headers) == "archived"
+        wrong = differs("NotRestored", "archived, and no restore is under way") if is_archived else None
+        return judged(wrong, head, done)
 
     def for_probe(self, sample: S3Object) -> RestoreObject:  # noqa: ARG002, D102
         return RestoreObject(days=1, tier="BULK" if isinstance(self.tier, Column) else self.tier)

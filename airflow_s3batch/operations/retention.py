@@ -19,10 +19,12 @@ from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.event_holds import EventHold, event_hold_of, knows_event_holds
 from airflow_s3batch.operations.fields import Column, choice_problems, is_day_count
+from airflow_s3batch.operations.lock_look import READ_RETENTION, retention_shown
 from airflow_s3batch.operations.moments import iso_text, moment_of, moment_problems
 from airflow_s3batch.operations.object_lock import body_problem, lock_problems, soon_by_store, tried_on_scratch
 from airflow_s3batch.operations.requests import BucketFacts, Call, Request, Response, RunContext, Steps
 from airflow_s3batch.operations.types import LockMode
+from airflow_s3batch.operations.verification import Done, explained
 
 MOST_DAYS = 1_000_000
 """S3 names no limit; this one keeps dates within what they can be written in."""
@@ -72,6 +74,7 @@ class PutObjectRetention(Operation):
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectRetention"
     goes_with_object: ClassVar[bool] = True
+    compares: ClassVar[str] = "mode and time of the retention, and an event hold"
     denied_for: ClassVar[str] = (
         "the versions are retained already: in COMPLIANCE nobody can shorten that, in GOVERNANCE only "
         "bypass_governance_retention=True"
@@ -157,10 +160,23 @@ class PutObjectRetention(Operation):
             self._calls[until] = Call("PutObjectRetention", {**bypass, "Retention": self._retention(until)})
         return self._calls[until]
 
-    def _until(self) -> datetime | None:
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"retention"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        mode = None if self.mode is None else str(self.mode)
+        untils = {until for sent in (done.began, done.ended) if (until := self._until(sent)) is not None}
+        wrong = yield from retention_shown(obj, mode, untils, self._event.shown())
+        return (yield from explained(obj, wrong, done))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | READ_RETENTION
+
+    def _until(self, sent: datetime | None = None) -> datetime | None:
+        """Return until when a request retains that was *sent* then, or is about to be."""
         if self.days is None:
             return None if self.retain_until is None else moment_of(self.retain_until)  # type: ignore[arg-type]
-        day = self._utc_now() + timedelta(days=int(str(self.days)) + 1)
+        day = (sent or self._utc_now()) + timedelta(days=int(str(self.days)) + 1)
         return day.replace(hour=0, minute=0, second=0, microsecond=0)
 
     @staticmethod

@@ -25,6 +25,7 @@ from airflow_s3batch.operations.content import CONTENT_HEADERS, META, ContentCho
 from airflow_s3batch.operations.copy_params import threshold_problems
 from airflow_s3batch.operations.encryption import EncryptionChoice
 from airflow_s3batch.operations.fields import Column, choice_problems
+from airflow_s3batch.operations.head_look import declared_differences
 from airflow_s3batch.operations.keeping import NOT_CURRENT, acl_headers, kept_headers, refusal, shown_lock
 from airflow_s3batch.operations.large_rewrites import large_rewrite
 from airflow_s3batch.operations.multipart import LONG_S, MultipartCalls
@@ -33,6 +34,7 @@ from airflow_s3batch.operations.requests import Call, Capabilities, Request, Res
 from airflow_s3batch.operations.sameness import changed_message, is_copy_of
 from airflow_s3batch.operations.sources import Headers, copy_source
 from airflow_s3batch.operations.types import MOST_COPY_BYTES, ChecksumAlgorithm, StorageClass
+from airflow_s3batch.operations.verification import Done, gone, judged
 
 ALREADY_SO = Outcome(200, "", "Successful: it was so already")
 _CONDITION_STATUSES = frozenset({404, 409, 412})
@@ -106,7 +108,9 @@ class RewriteObject(Operation):
         "AbortMultipartUpload",
     )
     replay: ClassVar[Replay] = Replay.CHECK
+    skips_done: ClassVar[bool] = True
     ends_sequence: ClassVar[str] = "it makes another version of the object, which steps after it would not work on"
+    compares: ClassVar[str] = "what it changes: encryption and key, storage class, metadata, content headers, checksum"
 
     def __post_init__(self) -> None:
         """Check the fields and make the calls that all objects share."""
@@ -206,6 +210,15 @@ class RewriteObject(Operation):
             and (not self.checksum_algorithm or f"x-amz-checksum-{self.checksum_algorithm}".lower() in shown)
             and (self.content.is_empty or self.content.is_shown_by(shown))
         )
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"encryption", "body"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        head = yield Request(_CHECKED_HEAD if self.checksum_algorithm else HEAD, obj.bucket, obj.key)
+        if not head.is_success:
+            return gone(head)
+        return judged(declared_differences(self, head.headers), head, done)
 
     def wanted(self, head: Response) -> dict[str, str]:
         """Return the headers that a HEAD is to show of what *head* shows now, once it is rewritten."""

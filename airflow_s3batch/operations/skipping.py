@@ -95,8 +95,12 @@ class Skipping(NamedTuple):
         return response.outcome()._replace(message=f"the target was written meanwhile, and is kept: {response.message}")
 
 
+SKIPPED = "skipped, the target "
+"""In the message of an object that was not copied."""
+
+
 def _skipped(why: str) -> Outcome:
-    return Outcome(200, "", f"Successful: skipped, the target {why}")
+    return Outcome(200, "", f"Successful: {SKIPPED}{why}")
 
 
 def _is_older(source: Response, target: Response) -> bool:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
-from xml.etree import ElementTree
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
@@ -20,6 +19,8 @@ from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.fields import Column
 from airflow_s3batch.operations.probing import GET_TAGGING, expect_intact, expect_success, refuse
 from airflow_s3batch.operations.requests import Call, Request, RunContext, Steps
+from airflow_s3batch.operations.tag_sets import GET_TAGS, READ_TAGS, tags_differ, tags_of, tags_shown
+from airflow_s3batch.operations.verification import Done, explained
 
 MOST_TAGS = 10
 MOST_KEY_CHARACTERS = 128
@@ -67,6 +68,7 @@ class PutObjectTagging(Operation):
     managed_name: ClassVar[str] = "S3PutObjectTagging"
     goes_with_object: ClassVar[bool] = True
     invalid_code: ClassVar[str] = "InvalidTag"
+    compares: ClassVar[str] = "the whole tag set"
 
     def __post_init__(self) -> None:
         """Check the tags and make the call that all objects share."""
@@ -94,6 +96,17 @@ class PutObjectTagging(Operation):
         response = yield Request(self._call, obj.bucket, obj.key, obj.version_id)
         return response.outcome()
 
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"tags"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        shown = tags_shown((yield Request(GET_TAGS, obj.bucket, obj.key, obj.version_id)))
+        wrong = shown if isinstance(shown, Outcome) else tags_differ(self.tags, shown)
+        return (yield from explained(obj, wrong, done))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | READ_TAGS
+
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: ARG002, D102
         outcome = yield from self.steps(scratch, RunContext())
         yield from expect_intact(self.name, scratch)
@@ -116,6 +129,7 @@ class DeleteObjectTagging(Operation):
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3DeleteObjectTagging"
     goes_with_object: ClassVar[bool] = True
+    compares: ClassVar[str] = "that there are no tags"
     _call: ClassVar[Call] = Call("DeleteObjectTagging")
 
     def problems(self) -> list[str]:  # noqa: D102
@@ -132,6 +146,17 @@ class DeleteObjectTagging(Operation):
         response = yield Request(self._call, obj.bucket, obj.key, obj.version_id)
         return response.outcome()
 
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"tags"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        shown = tags_shown((yield Request(GET_TAGS, obj.bucket, obj.key, obj.version_id)))
+        wrong = shown if isinstance(shown, Outcome) else tags_differ({}, shown)
+        return (yield from explained(obj, wrong, done))
+
+    def verification_iam_actions(self) -> set[str]:  # noqa: D102
+        return super().verification_iam_actions() | READ_TAGS
+
     def probe(self, scratch: S3Object, sample: S3Object) -> Steps[Mapping[str, str]]:  # noqa: D102
         yield from PutObjectTagging({"s3batch": "probe"}).probe(scratch, sample)
         outcome = yield from self.steps(scratch, RunContext())
@@ -144,19 +169,3 @@ class DeleteObjectTagging(Operation):
 
     def iam_actions(self) -> set[str]:  # noqa: D102
         return {"s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"}
-
-
-def tags_of(body: bytes) -> dict[str, str] | None:
-    """Return the tags of a GetObjectTagging response; ``None`` if it is none."""
-    try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - expat resolves no external entities; the store is the user's
-    except ElementTree.ParseError:
-        return None
-    if not root.tag.endswith("Tagging"):
-        return None
-    tags = [element for element in root.iter() if element.tag.rpartition("}")[2] == "Tag"]
-    return {_child(tag, "Key"): _child(tag, "Value") for tag in tags}
-
-
-def _child(element: ElementTree.Element, name: str) -> str:
-    return next((child.text or "" for child in element if child.tag.rpartition("}")[2] == name), "")

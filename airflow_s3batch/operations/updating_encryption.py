@@ -22,6 +22,7 @@ from airflow_s3batch.operations.fields import Column
 from airflow_s3batch.operations.probing import HEAD, SCRATCH_BODY, expect_intact
 from airflow_s3batch.operations.requests import Call, Capabilities, Request, Response, RunContext, Steps
 from airflow_s3batch.operations.rewriting import ALREADY_SO, RewriteObject
+from airflow_s3batch.operations.verification import AS_LEFT, Done, differs, gone, judged
 
 _KEY_ARN = re.compile(r"arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+")
 _CALL, _REWRITE = "call", "rewrite"
@@ -62,6 +63,7 @@ class UpdateObjectEncryption(Operation):
     _rewrite: RewriteObject | None = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "update_object_encryption"
+    compares: ClassVar[str] = "encryption and key"
     requests: ClassVar[tuple[str, ...]] = (
         "HeadObject",
         "UpdateObjectEncryption",
@@ -74,6 +76,7 @@ class UpdateObjectEncryption(Operation):
         "AbortMultipartUpload",
     )
     replay: ClassVar[Replay] = Replay.CHECK
+    skips_done: ClassVar[bool] = True
     managed_name: ClassVar[str] = "S3UpdateObjectEncryption"
     ends_sequence: ClassVar[str] = "it may make another version of the object, which steps after it would not work on"
 
@@ -140,6 +143,19 @@ class UpdateObjectEncryption(Operation):
         if encryption_name(head.headers) in _UPDATABLE:
             return response.outcome()
         return (yield from self._rewritten(obj, context))
+
+    def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset({"encryption", "body"})
+
+    def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
+        head = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
+        why = EncryptionChoice.of(self).differs_from(head.headers) if head.is_success else ""
+        if head.is_success and not why:
+            return AS_LEFT
+        if obj.version_id is not None:  # what was rewritten is another version
+            head = yield Request(HEAD, obj.bucket, obj.key)
+            why = EncryptionChoice.of(self).differs_from(head.headers)
+        return judged(differs("EncryptionDiffers", why) if why else None, head, done) if head.is_success else gone(head)
 
     def _method(self, capabilities: Capabilities) -> str:
         found = capabilities.findings.get("method", _CALL)

@@ -89,9 +89,11 @@ class S3BatchOperator(TellsLineage, BaseOperator):
 
 
 def about(context: Context) -> dict[str, Any]:
-    """Return who writes a job's files; the run may have no logical date."""
+    """Return who writes a job's files; a run may have no logical date, and older Airflow does not say who began it."""
     ti = context["ti"]
+    run: Any = context.get("dag_run")
     logical_date = context.get("logical_date")
+    kind, user = getattr(run, "run_type", None), getattr(run, "triggering_user_name", None)
     return {
         "dag_id": ti.dag_id,
         "run_id": ti.run_id,
@@ -99,4 +101,6 @@ def about(context: Context) -> dict[str, Any]:
         "map_index": ti.map_index,
         "try_number": ti.try_number,
         "logical_date": logical_date.isoformat() if logical_date else None,
+        "run_type": str(getattr(kind, "value", kind)) if kind else None,
+        "triggered_by": user if isinstance(user, str) else None,
     }

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.manifest import ShardRef
-from airflow_s3batch.core.outcomes import VANISHED, Summary
-from airflow_s3batch.hooks.arguments import raise_for
+from airflow_s3batch.core.outcomes import DRY_RUN, VANISHED, Summary
+from airflow_s3batch.hooks.arguments import as_flag, flag_problems, raise_for
 from airflow_s3batch.hooks.policies import policy_problems
 from airflow_s3batch.hooks.s3 import storage_on
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared, worker_problems
-from airflow_s3batch.operators.base import S3BatchOperator
+from airflow_s3batch.operators.approved import approval_task_problems, check_approval
 from airflow_s3batch.operators.lineage import shard_lineage
 from airflow_s3batch.operators.mapped import with_defaults
+from airflow_s3batch.operators.outlets import tell_nothing
+from airflow_s3batch.operators.pausing import PausableOperator, deferrable_problems
+from airflow_s3batch.operators.shard_news import ShardTold
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,13 +31,15 @@ RETRIES = 3
 MAP_INDEX_TEMPLATE = "shard {{ task.shard.shard }} · {{ '{:,}'.format(task.shard.rows) }} objects"
 
 
-class BatchOperationOperator(S3BatchOperator):
+class BatchOperationOperator(PausableOperator):
     """
     Run *operation* on every object of one shard; mapped over the shards that `InventoryToManifestOperator` returns.
 
     A later attempt keeps what succeeded and works on the rest, whether Airflow retries or somebody clears the task.
     Once everything is recorded, the task fails without retries if more objects failed than *allowed_failures*; trouble
     of the store or the network is retried. Returns the shard's counts.
+
+    ``s3batch pause``, ``resume`` and ``speed`` act on the running job: see `PausableOperator`.
 
     Args:
         operation: what to do to each object, or a list of operations to do in order; text fields are templates.
@@ -52,6 +57,13 @@ class BatchOperationOperator(S3BatchOperator):
         replay_unsafe: do again what a crash or a missing answer left open, even where the operation says that this
             isn't safe.
         resume: ``False`` starts over with every object, beside what earlier attempts have left.
+        dry_run: look at each object, and send nothing that changes anything; or a template of ``true`` or ``false``.
+            Each row fails as ``DryRun``, which is tolerated, or with what the look has shown. A job that was a dry run
+            is not resumed by a real one.
+        deferrable: while the job is paused, wait in the triggerer, without a worker slot; ``False``, for a deployment
+            without one, waits in place.
+        approval_task_id: full id of a `BatchApprovalOperator`: without its yes to this operation on this manifest,
+            nothing is done. A dry run needs none.
         job_aws_conn_id: connection for the job's files, if the objects' store is another one. Unless that is AWS, the
             operation is first tried on a scratch object below ``.s3batch-scratch/`` in the objects' bucket.
         source_aws_conn_id: connection that reads the copy's source, if another one; *aws_conn_id* then is that of the
@@ -62,13 +74,13 @@ class BatchOperationOperator(S3BatchOperator):
     template_fields: Sequence[str] = (
         "operation",
         "shard",
+        "dry_run",
         "job_aws_conn_id",
         "source_aws_conn_id",
-        *S3BatchOperator.template_fields,
+        *PausableOperator.template_fields,
     )
     template_fields_renderers = {"operation": "json", "shard": "json"}  # noqa: RUF012 - as Airflow declares it
-    _stop: threading.Event | None = None
-    _is_killed = False
+    dry_run: bool | str = False  # type: ignore[assignment] # in place of a method of this name that Airflow never calls
 
     def __init__(
         self,
@@ -85,6 +97,9 @@ class BatchOperationOperator(S3BatchOperator):
         max_attempts: int = 8,
         replay_unsafe: bool = False,
         resume: bool = True,
+        dry_run: bool | str = False,
+        deferrable: bool = True,
+        approval_task_id: str | None = None,
         job_aws_conn_id: str | None = None,
         source_aws_conn_id: str | None = None,
         retries: int | None = RETRIES,
@@ -104,9 +119,13 @@ class BatchOperationOperator(S3BatchOperator):
         self.max_attempts = max_attempts
         self.replay_unsafe = replay_unsafe
         self.resume = resume
+        self.dry_run = dry_run
+        self.deferrable = deferrable
+        self.approval_task_id = approval_task_id
         self.job_aws_conn_id = job_aws_conn_id
         self.source_aws_conn_id = source_aws_conn_id
-        raise_for(type(self).__name__, operation_problems(operation, **self._policy_arguments()))
+        found = _problems(operation, dry_run, self._policy_arguments(), approval_task_id)
+        raise_for(type(self).__name__, [*found, *deferrable_problems(deferrable)])
         self.operation = declared(operation)
 
     @classmethod
@@ -117,8 +136,10 @@ class BatchOperationOperator(S3BatchOperator):
         They are checked here, while the Dag is parsed. Airflow 3.1 knows only its own defaults at this point, not
         those of ``__init__``, so ours are filled in.
         """
-        names = [name for name in POLICY if name in kwargs]
-        raise_for(cls.__name__, operation_problems(kwargs.get("operation"), **{name: kwargs[name] for name in names}))
+        policy = {name: kwargs[name] for name in POLICY if name in kwargs}
+        own = kwargs.get("dry_run", False), policy, kwargs.get("approval_task_id")
+        found = _problems(kwargs.get("operation"), *own)
+        raise_for(cls.__name__, [*found, *deferrable_problems(kwargs.get("deferrable", True))])
         kwargs["operation"] = declared(kwargs.get("operation"))
         if isinstance(kwargs.get("tolerate"), (set, frozenset)):
             kwargs["tolerate"] = sorted(kwargs["tolerate"])  # a set would be serialized differently by each parse
@@ -128,23 +149,31 @@ class BatchOperationOperator(S3BatchOperator):
     def run(self, context: Context) -> dict[str, Any]:
         """Work on what is left of the shard."""
         ref = _shard_ref(self.shard)
+        dry_run = as_flag("dry_run", self.dry_run)
+        if not dry_run:
+            check_approval(self.approval_task_id, ref.job_url, self.operation, self.job_store.storage, self.log.info)
         self._stop = threading.Event()
         if self._is_killed:  # while Airflow was still making the connection
             self._stop.set()
         try:
-            summary = self._run_shard(ref, context["ti"].try_number, self._stop)
+            with ShardTold(context["ti"], ref, self.operation.name, dry_run=dry_run) as told:  # type: ignore[union-attr]
+                summary = self._run_shard(ref, context["ti"].try_number, self._stop, told, dry_run=dry_run)
         finally:
             self._stop = None  # an event can't be copied, and Airflow copies operators
+        if dry_run:
+            tell_nothing(context, self)
+            return _dry_counts(ref, summary)
         counts = _counts(ref, summary)
-        job_store = self.store.with_connection(self.job_aws_conn_id)
-        self.note_lineage(lambda: shard_lineage(ref, self.operation, counts, job_store.storage()))
+        self.note_lineage(lambda: shard_lineage(ref, self.operation, counts, self.job_store.storage()))
         return counts
 
-    def _run_shard(self, ref: ShardRef, try_number: int, stop: threading.Event) -> Summary:
+    def _run_shard(
+        self, ref: ShardRef, try_number: int, stop: threading.Event, told: ShardTold, *, dry_run: bool
+    ) -> Summary:
         from airflow_s3batch.engine.shard import run_shard
 
         access = self.store.access_with_source(self.source_aws_conn_id)
-        job_store = self.store.with_connection(self.job_aws_conn_id)
+        job_store = self.job_store
         return run_shard(
             ref,
             self.operation,
@@ -153,17 +182,18 @@ class BatchOperationOperator(S3BatchOperator):
             task_id=self.task_id,
             try_number=try_number,
             policy=self._policy(),
-            resume=self.resume,
+            resume=self.resume or self._goes_on,
             progress=self.log.info,
             stop=stop,
             shares_store=job_store == self.store,
+            tell=told.tell,
+            dry_run=dry_run,
         )
 
-    def on_kill(self) -> None:
-        """Let the engine record what is done, and end; called by Airflow on SIGTERM and on a timeout."""
-        self._is_killed = True
-        if self._stop is not None:
-            self._stop.set()
+    @property
+    def paused_job(self) -> str:
+        """URL of the folder of the job that this task works on."""
+        return _shard_ref(self.shard).job_url
 
     def _policy_arguments(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in POLICY}
@@ -192,6 +222,14 @@ def operation_problems(operation: Any, **policy: Any) -> list[str]:
     return [*policy_problems(**policy), *worker_problems(operation)]
 
 
+def _problems(operation: Any, dry_run: Any, policy: Mapping[str, Any], approval_task_id: Any) -> list[str]:
+    return [
+        *operation_problems(operation, **policy),
+        *flag_problems("dry_run", dry_run),
+        *approval_task_problems(approval_task_id),
+    ]
+
+
 def _shard_ref(shard: Any) -> ShardRef:
     try:
         return ShardRef.from_xcom(shard)
@@ -211,4 +249,16 @@ def _counts(ref: ShardRef, summary: Summary) -> dict[str, Any]:
         "failed": summary.failed,
         "requests": summary.requests,
         "seconds": round(summary.duration_s, 1),
+    }
+
+
+def _dry_counts(ref: ShardRef, summary: Summary) -> dict[str, Any]:
+    """Return what goes to XCom of a dry run: nothing has succeeded."""
+    would_be = summary.tally.codes.get(DRY_RUN, 0)
+    return {
+        **_counts(ref, summary),
+        "succeeded": 0,
+        "failed": summary.failed - would_be,
+        "would_be_done": summary.earlier + would_be,
+        "dry_run": True,
     }

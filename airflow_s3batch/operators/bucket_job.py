@@ -11,6 +11,7 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.managed import CANCELLED_BY_TASK, ManagedSettings, begin_round, harvest
 from airflow_s3batch.managed.aws_report import ReportPendingError
 from airflow_s3batch.managed.lone_job import LoneJob, begin_lone_job, harvest_lone_job
+from airflow_s3batch.triggers.bucket_pause import BucketPause
 from airflow_s3batch.triggers.job_watch import JobWatch
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class BucketJob:
         policy: what counts as failure.
         log: takes a line; a logger's method.
         poll_interval_s: seconds between two looks.
+
+    Attributes:
+        tell: takes what each look at the job has shown.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class BucketJob:
         self.policy = policy
         self.log = log
         self.poll_interval_s = poll_interval_s
+        self.tell: Callable[[JobProgress], None] = lambda _: None
+        self._pause = self._pause_of()
         self._watch: JobWatch | None = None
         self._stopped = threading.Event()
         self._cancels = False
@@ -73,14 +79,30 @@ class BucketJob:
         a job of its own.
 
         Raises:
+            PausedError: the job is paused; what an earlier attempt has left running is cancelled.
             S3BatchError: see `begin_round` and `wait`.
         """
-        found = self._begun(settings, resume=resume, try_number=try_number)
+        if self._pause is not None:
+            self._pause.check_before(f"{self.operation.name}, bucket {self.ref.bucket}")
+        found = self._begun_in_time(settings, resume=resume, try_number=try_number)
         progress = self.look(found) if found else None
         if found is None or progress is None or progress.status != "Cancelling":
             return found
         self.wait(found)
-        return self._begun(settings, resume=True, try_number=try_number)
+        return self._begun_in_time(settings, resume=True, try_number=try_number)
+
+    def _begun_in_time(self, settings: ManagedSettings, *, resume: bool, try_number: int) -> Round | None:
+        """Do as `_begun` does; AWS's report on a job that was cancelled may be late, and is waited for."""
+        while True:
+            try:
+                return self._begun(settings, resume=resume, try_number=try_number)
+            except ReportPendingError as error:
+                self.log(str(error))
+                if self._stopped.wait(max(self.poll_interval_s, REPORT_INTERVAL_S)):
+                    raise
+
+    def _pause_of(self) -> BucketPause | None:
+        return BucketPause(self.ref, self.storage, self.hook, self.log)
 
     def _begun(self, settings: ManagedSettings, *, resume: bool, try_number: int) -> Round | None:
         self.check_stopped()
@@ -101,19 +123,25 @@ class BucketJob:
         """Return where the job of round *current* is; ``None`` if AWS was not reached, which may pass."""
         if self._watch is None or self._watch.job_id != current.job_id:
             self._watch = JobWatch(self.hook, current.job_id, log=self.log)
-        return self._watch.look()
+        progress = self._watch.look()
+        if progress is not None:
+            self.tell(progress)
+        return progress
 
     def wait(self, current: Round) -> None:
         """
         Return once the job of round *current* is over, however it ended.
 
         Raises:
+            PausedError: the job is paused, and AWS's was cancelled for it.
             InfrastructureError: the task was asked to stop, or AWS can't be reached for long.
         """
         while True:
             progress = self.look(current)
             if progress is not None and progress.is_over:
                 return
+            if self._pause is not None and (progress is None or progress.status != "Cancelling"):
+                self._pause.check(current.name, current.job_id)
             self._stopped.wait(self.poll_interval_s)
             self.check_stopped(current)
 
@@ -186,6 +214,10 @@ class LoneBucketJob(BucketJob):
     def __init__(self, *arguments: Any, source: tuple[str, bool], **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.source = source
+
+    def _pause_of(self) -> BucketPause | None:
+        """Return nothing: what a cancelled job has not reached, AWS alone knows, so nobody could do the rest."""
+        return None
 
     def _begun(self, settings: ManagedSettings, *, resume: bool, try_number: int) -> Round | None:  # noqa: ARG002
         self.check_stopped()

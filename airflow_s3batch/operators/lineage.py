@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.reports.summary import JobSummary
 
 MOST_BUCKETS = 50
+MOST_CODES = 50
 MOST_SQL = 10_000
 log = logging.getLogger(__name__)
 
@@ -108,8 +109,16 @@ def report_lineage(summary: JobSummary) -> Lineage:
             operation=str(summary.operation.get("operation", "")),
             succeeded=summary.succeeded,
             failed=summary.failed,
-            codes=dict(summary.codes),
+            codes=dict(list(summary.codes.items())[:MOST_CODES]),
+            counted_failures=summary.counted_failures,
+            not_attempted=summary.not_attempted,
+            bytes=summary.bytes,
+            duration_s=summary.duration_s,
+            engine=summary.engine,
+            dry_run=summary.dry_run,
             is_green=summary.is_green,
+            report_url=summary.report_url,
+            fingerprint=summary.fingerprint,
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ArgumentError
@@ -17,7 +18,8 @@ from airflow_s3batch.links import S3BatchJobLink
 from airflow_s3batch.links.s3_batch_job import JOB_KEY, publish_job
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared
-from airflow_s3batch.operators.base import S3BatchOperator
+from airflow_s3batch.operators.approved import approval_task_problems, check_approval
+from airflow_s3batch.operators.aws_news import BucketTold
 from airflow_s3batch.operators.lineage import work_lineage
 from airflow_s3batch.operators.managed_arguments import (
     POLL_INTERVAL_S,
@@ -27,6 +29,8 @@ from airflow_s3batch.operators.managed_arguments import (
     source_problems,
 )
 from airflow_s3batch.operators.mapped import with_defaults
+from airflow_s3batch.operators.metrics import TaskMetrics, task_tags
+from airflow_s3batch.operators.pausing import PausableOperator
 from airflow_s3batch.triggers.s3_batch_job import S3BatchJobTrigger
 
 if TYPE_CHECKING:
@@ -44,7 +48,7 @@ _SOURCE = ("bucket", "manifest_url", "manifest_generator", "job_url")
 _CHECKED = (*SETTINGS, *WAITING, "tolerate", "allowed_failures", "replay_unsafe")
 
 
-class ManagedBatchJobOperator(S3BatchOperator):
+class ManagedBatchJobOperator(PausableOperator):
     """
     Let AWS S3 Batch Operations run *operation* on every object of one bucket of a manifest.
 
@@ -53,6 +57,8 @@ class ManagedBatchJobOperator(S3BatchOperator):
     `BatchReportOperator` reads. A later attempt finds the job that an earlier one made, even if that was killed before
     it could note the job's id; after a job that is over, an attempt makes a new one for what failed or was never
     invoked. Returns the bucket's counts.
+
+    ``s3batch pause`` cancels AWS's job, for AWS can't pause one; after ``s3batch resume`` a new one does what is left.
 
     Alone, with *manifest_url* or *manifest_generator*, there is no manifest of ours and no `BatchReportOperator`: AWS's
     own report is summed up, and decides whether the task is green. A later attempt makes a job for what AWS's report
@@ -85,6 +91,8 @@ class ManagedBatchJobOperator(S3BatchOperator):
         poll_interval_s: seconds between two looks at the job, 30 at least.
         cancel_on_kill: cancel AWS's job when the task is killed or its time is up. While it is deferred, Airflow tells
             of a kill from 3.3 on; before that the job goes on, and the next attempt finds it.
+        approval_task_id: full id of a `BatchApprovalOperator`: without its yes to this operation on this manifest, no
+            job is made. Only with *bucket*.
         job_aws_conn_id: connection for the job's files, if other credentials are needed for them.
         kwargs: see `S3BatchOperator`; ``retries`` is 3 unless given here or in ``default_args``.
     """
@@ -101,13 +109,12 @@ class ManagedBatchJobOperator(S3BatchOperator):
         "description",
         "job_tags",
         "job_aws_conn_id",
-        *S3BatchOperator.template_fields,
+        *PausableOperator.template_fields,
     )
     template_fields_renderers = {"operation": "json", "bucket": "json", "job_tags": "json"}  # noqa: RUF012 - as Airflow declares it
     operator_extra_links = (S3BatchJobLink(),)
     ui_color = "#f4ead5"
     _work: BucketJob | None = None
-    _is_killed = False
     has_job = False
     """Whether this attempt has told which job of AWS it runs."""
 
@@ -135,6 +142,7 @@ class ManagedBatchJobOperator(S3BatchOperator):
         deferrable: bool | None = None,
         poll_interval_s: float = POLL_INTERVAL_S,
         cancel_on_kill: bool = True,
+        approval_task_id: str | None = None,
         job_aws_conn_id: str | None = None,
         retries: int | None = RETRIES,
         map_index_template: str | None = MAP_INDEX_TEMPLATE,
@@ -164,12 +172,15 @@ class ManagedBatchJobOperator(S3BatchOperator):
         )
         self.poll_interval_s = poll_interval_s
         self.cancel_on_kill = cancel_on_kill
+        self.approval_task_id = approval_task_id
         self.job_aws_conn_id = job_aws_conn_id
         raise_for(
             type(self).__name__,
             [
                 *managed_argument_problems(operation, **{name: getattr(self, name) for name in _CHECKED}),
                 *source_problems(**{name: getattr(self, name) for name in _SOURCE}),
+                *approval_task_problems(approval_task_id),
+                *(["approval_task_id= goes with bucket="] if approval_task_id and bucket is None else []),
             ],
         )
         self.operation = declared(operation)
@@ -183,6 +194,7 @@ class ManagedBatchJobOperator(S3BatchOperator):
         """
         given = {"role_arn": None, **{name: kwargs[name] for name in _CHECKED if name in kwargs}}
         found = managed_argument_problems(kwargs.get("operation"), **given)
+        found.extend(approval_task_problems(kwargs.get("approval_task_id")))
         if "manifest_url" in kwargs or "manifest_generator" in kwargs:
             found.extend(source_problems(**{name: kwargs.get(name) for name in _SOURCE}))
         raise_for(cls.__name__, found)
@@ -196,21 +208,28 @@ class ManagedBatchJobOperator(S3BatchOperator):
         """Have a job for what is left of the bucket, wait for its end, and read AWS's report; or defer."""
         self._work = work = self._bucket_job(self._ref(context["ti"]))
         try:
+            files = self.store.with_connection(self.job_aws_conn_id).storage
+            check_approval(self.approval_task_id, work.ref.job_url, self.operation, files, self.log.info)
             if self._is_killed:  # while Airflow was still making the connection
                 work.stop(cancels=self.cancel_on_kill)
             settings = self._settings(work.hook, context)
-            current = work.open(settings, resume=self.resume, try_number=context["ti"].try_number)
+            resume = self.resume or self._goes_on
+            current = work.open(settings, resume=resume, try_number=context["ti"].try_number)
             if current is None:
-                return self._counts(work.ref, Summary(Tally(), earlier=work.ref.rows))
+                return self._counts(work.ref, Summary(Tally(), earlier=work.ref.rows), context)
             self._wait(work, current, context)
-            return self._counts(current.ref, work.harvest(current))
+            return self._counts(current.ref, work.harvest(current), context)
         finally:
             self._work = None  # it can't be copied, and Airflow copies operators
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - Airflow's
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Take over from the trigger: read AWS's report, or tell what went wrong."""
         if event["status"] == "error":
             raise airflow_error(event["message"], is_retryable=event["is_retryable"])
+        if event["status"] == "paused":
+            self.log.info("%s", event["message"])
+            self._goes_on = True
+            self._wait_deferred()
         with airflow_errors():
             from airflow_s3batch.managed import Round
             from airflow_s3batch.managed.aws_report import ReportPendingError
@@ -219,7 +238,7 @@ class ManagedBatchJobOperator(S3BatchOperator):
             ended = Round.from_json(event["carried"])
             work = self._bucket_job(ended.ref)
             try:
-                return self._counts(ended.ref, work.harvest_now(ended))
+                return self._counts(ended.ref, work.harvest_now(ended), context)
             except ReportPendingError as error:
                 self.log.info("%s", error)
         self._defer(ended, max(self.poll_interval_s, REPORT_INTERVAL_S), pauses_first=True)
@@ -244,9 +263,14 @@ class ManagedBatchJobOperator(S3BatchOperator):
 
     def on_kill(self) -> None:
         """Stop waiting, and cancel AWS's job if *cancel_on_kill* says so; called on SIGTERM and on a timeout."""
-        self._is_killed = True
+        super().on_kill()
         if self._work is not None:
             self._work.stop(cancels=self.cancel_on_kill)
+
+    @property
+    def paused_job(self) -> str:
+        """URL of the folder of the job that this task works on."""
+        return _bucket_ref(self.bucket).job_url
 
     def _bucket_job(self, ref: BucketRef) -> BucketJob:
         from airflow_s3batch.operators.bucket_job import BucketJob, LoneBucketJob
@@ -287,15 +311,25 @@ class ManagedBatchJobOperator(S3BatchOperator):
         url = work.hook.console_url(current.job_id)
         self.has_job = True
         publish_job(context["ti"], current.job_id, current.account_id, url)
+        told = BucketTold(context["ti"], work.ref, self.operation.name)
+        news = told.begin({"id": current.job_id, "account_id": current.account_id, "url": url})
+        work.tell = told.look
         if url:
             self.log.info("%s: %s", current.name, url)
         work.check_stopped(current)
         progress = work.look(current)
         if self.deferrable and not (progress is not None and progress.is_over):
-            self._defer(current, self.poll_interval_s)
+            self._defer(current, self.poll_interval_s, news=news)
         work.wait(current)
 
-    def _defer(self, current: Round, poll_interval_s: float, *, pauses_first: bool = False) -> None:
+    def _defer(
+        self,
+        current: Round,
+        poll_interval_s: float,
+        *,
+        pauses_first: bool = False,
+        news: Mapping[str, Any] | None = None,
+    ) -> None:
         """Let the triggerer wait for the job of round *current*; `execute_complete` goes on."""
         trigger = S3BatchJobTrigger(
             job_id=current.job_id,
@@ -304,6 +338,8 @@ class ManagedBatchJobOperator(S3BatchOperator):
             cancel_on_kill=self.cancel_on_kill,
             carried=current.to_json(),
             pauses_first=pauses_first,
+            news=news,
+            pausable=None if self.bucket is None else {"job_url": self.paused_job, **asdict(self.job_store)},
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
@@ -311,8 +347,9 @@ class ManagedBatchJobOperator(S3BatchOperator):
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
 
-    def _counts(self, ref: BucketRef, summary: Summary) -> dict[str, Any]:
+    def _counts(self, ref: BucketRef, summary: Summary, context: Context) -> dict[str, Any]:
         """Return what goes to XCom: counts only."""
+        TaskMetrics(task_tags(context["ti"], self.operation.name, "managed"), ref.bucket).take_aws(summary)
         counts = {
             "bucket": ref.bucket,
             "objects": ref.rows or summary.objects,
@@ -320,6 +357,7 @@ class ManagedBatchJobOperator(S3BatchOperator):
             "failed": summary.failed,
             "seconds": round(summary.duration_s, 1),
         }
+        BucketTold(context["ti"], ref, self.operation.name).end(summary, has_told=self.has_job)
         buckets = [] if self.bucket is None else [ref.bucket]
         self.note_lineage(lambda: work_lineage(S3Url.parse(ref.job_url), buckets, self.operation, counts))
         return counts

@@ -83,10 +83,16 @@ def worker_argument_problems(arguments: Mapping[str, Any]) -> list[str]:
     from airflow_s3batch.engine.policy import Policy
     from airflow_s3batch.managed import managed_problems
 
-    policy = {name: value for name, value in arguments.items() if name != "source_aws_conn_id"}
+    policy = {name: value for name, value in arguments.items() if name not in ("source_aws_conn_id", "dry_run")}
     found = policy_problems(**policy)
     if not found:
         found = managed_problems(policy=Policy(**{**policy, "tolerate": frozenset(policy["tolerate"])}))
+    if arguments.get("dry_run", False) is not False:
+        found.append(
+            f"dry_run={arguments['dry_run']!r}: AWS S3 Batch Operations has no dry run; make it with engine='worker' "
+            "in a Dag run of its own, or let confirmation_required=True hold the prepared job until somebody confirms "
+            "it"
+        )
     if arguments.get("source_aws_conn_id"):
         found.append(
             f"source_aws_conn_id={arguments['source_aws_conn_id']!r}: AWS reads the source of a copy with the job's "

@@ -18,9 +18,12 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import conf
 from airflow_s3batch.hooks.arguments import as_bytes, clauses, is_template, raise_for
 from airflow_s3batch.manifests.planning.selection import Selection
+from airflow_s3batch.operations.declared import declared
 from airflow_s3batch.operators.base import S3BatchOperator, about
+from airflow_s3batch.operators.costing import costing_problems, named_prices, told_cost
 from airflow_s3batch.operators.lineage import manifest_lineage
 from airflow_s3batch.operators.outlets import manifest_facts, tell_outlets
+from airflow_s3batch.operators.plan_news import PlanTold
 from airflow_s3batch.operators.selecting import (
     SELECTING,
     TEMPLATED,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.manifests.sources.dataset import Source
+    from airflow_s3batch.operations.base import Operation
 
 ENGINES = ("worker", "managed")
 MANIFEST_KEY = "manifest"
@@ -51,6 +55,9 @@ class ManifestOperator(S3BatchOperator):
     *engine* ``"managed"`` one per bucket, for ``ManagedBatchJobOperator.partial(…).expand(bucket=…)``; an empty list if
     nothing matches. The totals go to XCom under the key ``manifest``: ``job`` (the job's folder), ``rows``,
     ``bytes``, ``shards``, ``source``. A later attempt in the same Dag run returns the very same manifest.
+
+    Where *operation* says what will be done, the log has an estimate of what that costs (``docs/cost.md``), and so have
+    the job's page and its report.
 
     A sub-class names the arguments of its source in `source_arguments`, hands them to ``__init__`` as *own*, and makes
     the source of them in `source_of`.
@@ -88,6 +95,10 @@ class ManifestOperator(S3BatchOperator):
         memory_limit: DuckDB's memory, as DuckDB spells it; the process needs some hundred megabytes more.
         staging_dir: local folder for downloaded files; a temporary one if left out.
         staging_limit: bytes that may lie there at any time (a number, or a text such as ``20GB``).
+        operation: what will be done to the objects, for the estimate and for what people are shown; it changes nothing
+            in the manifest.
+        prices: price table for the estimate: a URL on S3 or a path; ``[s3batch] price_table`` in Airflow's
+            configuration if left out, and else AWS's list prices, where the store is AWS.
         kwargs: see `S3BatchOperator`.
     """
 
@@ -103,9 +114,11 @@ class ManifestOperator(S3BatchOperator):
         "job_url",
         "bindings",
         "job_aws_conn_id",
+        "operation",
+        "prices",
         *S3BatchOperator.template_fields,
     )
-    template_fields_renderers = {"where": "sql", "sql": "sql", "columns": "json"}  # noqa: RUF012 - as Airflow declares it
+    template_fields_renderers = {"where": "sql", "sql": "sql", "columns": "json", "operation": "json"}  # noqa: RUF012 - as Airflow declares it
 
     def __init__(
         self,
@@ -137,6 +150,8 @@ class ManifestOperator(S3BatchOperator):
         memory_limit: str | None = None,
         staging_dir: str | None = None,
         staging_limit: int | str | None = None,
+        operation: Operation | Sequence[Operation] | None = None,
+        prices: str | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(params=params, **kwargs)
@@ -169,14 +184,18 @@ class ManifestOperator(S3BatchOperator):
         self.memory_limit = memory_limit
         self.staging_dir = staging_dir
         self.staging_limit = staging_limit
+        self.operation = operation
+        self.prices = prices
         raise_for(
             type(self).__name__,
             [
                 *engine_problems(engine),
                 *staging_problems(staging_limit),
+                *costing_problems(operation, prices),
                 *self.argument_problems({**own, **self._selecting(), "job_url": job_url}),
             ],
         )
+        self.operation = declared(operation)
 
     @classmethod
     def source_of(cls, arguments: Mapping[str, Any]) -> Source:
@@ -209,15 +228,30 @@ class ManifestOperator(S3BatchOperator):
 
     def run(self, context: Context) -> list[dict[str, Any]]:
         """Publish the manifest, or find the one that an earlier attempt published."""
+        with PlanTold(context["ti"], self) as told:
+            return self._plan(context, told)
+
+    def _plan(self, context: Context, told: PlanTold) -> list[dict[str, Any]]:
         storage = self.store.with_connection(self.job_aws_conn_id).storage()
+        prices = named_prices(self.prices, storage) if self.operation is not None else None
         manifest = self.published(context, storage)
+        refs = _buckets(manifest, storage) if self.engine == "managed" else _shards(manifest)
+        cost = told_cost(
+            manifest,
+            self.operation,
+            self.engine,
+            storage,
+            self.store.access,
+            prices,
+            jobs=len(refs),
+            log=self.log.info,
+        )
+        told.published(manifest, storage, cost.brief() if cost else None)
         source = self.source()
-        context["ti"].xcom_push(key=MANIFEST_KEY, value=_totals(manifest, source))
+        context["ti"].xcom_push(key=MANIFEST_KEY, value=_totals(manifest, source, context["ti"].try_number))
         tell_outlets(context, self.outlets, manifest_facts(manifest))
         self.note_lineage(lambda: manifest_lineage(manifest, source.name(), str(self.sql or self.where or "")))
-        if self.engine == "managed":
-            return _buckets(manifest, storage)
-        return [ShardRef(str(manifest.job_url), shard.index, shard.rows).to_xcom() for shard in manifest.shards]
+        return refs
 
     def published(self, context: Context, storage: Storage) -> Manifest:
         """Return the manifest, published by this attempt or by an earlier one."""
@@ -332,6 +366,11 @@ def _most_mapped() -> int:
     return int(conf.getint("core", "max_map_length", fallback=1024))
 
 
+def _shards(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return what each mapped task of the worker engine is given."""
+    return [ShardRef(str(manifest.job_url), shard.index, shard.rows).to_xcom() for shard in manifest.shards]
+
+
 def _buckets(manifest: Manifest, storage: Storage) -> list[dict[str, Any]]:
     """
     Return what each mapped task of the managed engine is given: AWS takes one bucket per job.
@@ -350,11 +389,12 @@ def _buckets(manifest: Manifest, storage: Storage) -> list[dict[str, Any]]:
     return refs
 
 
-def _totals(manifest: Manifest, source: Source) -> dict[str, Any]:
+def _totals(manifest: Manifest, source: Source, try_number: int) -> dict[str, Any]:
     return {
         "job": str(manifest.job_url),
         "rows": manifest.rows,
         "bytes": manifest.bytes,
         "shards": len(manifest.shards),
         "source": source.name(),
+        "try_number": try_number,
     }

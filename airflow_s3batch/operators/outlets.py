@@ -30,6 +30,13 @@ def tell_outlets(context: Context, outlets: Sequence[Any], facts: Mapping[str, A
             context["outlet_events"][outlet].extra.update(facts)
 
 
+def tell_nothing(context: Context, task: Any) -> None:
+    """Keep Airflow from sending the events of *task*'s outlets although it succeeds: a dry run has done nothing."""
+    for each in (task, getattr(context["ti"], "task", None)):  # Airflow looks at its own
+        if each is not None:
+            each.outlets = []
+
+
 def manifest_facts(manifest: Manifest) -> dict[str, Any]:
     """Return what the event of a published manifest says."""
     from airflow_s3batch.core.layout import JobLayout
@@ -39,6 +46,7 @@ def manifest_facts(manifest: Manifest) -> dict[str, Any]:
         "manifest_url": str(JobLayout(manifest.job_url).manifest),
         "rows": manifest.rows,
         "bytes": manifest.bytes,
+        "source_rows": manifest.source_rows,
         "shards": len(manifest.shards),
     }
 
@@ -48,12 +56,22 @@ def report_facts(summary: JobSummary) -> dict[str, Any]:
     return {
         "job": summary.job_url,
         "state": "success" if summary.is_green else "failed",
+        "dry_run": summary.dry_run,
         "operation": str(summary.operation.get("operation", "")),
         "rows": summary.objects,
         "succeeded": summary.succeeded,
         "failed": summary.failed,
+        "counted_failures": summary.counted_failures,
+        "not_attempted": summary.not_attempted,
+        "source_rows": summary.evidence.get("source_rows"),
         "bytes": summary.bytes,
+        "verified": _checked(summary.verification),
         "report_url": summary.report_url,
         "failed_url": summary.failed_url,
         "summary_url": summary.summary_url,
     }
+
+
+def _checked(verification: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return how many objects were looked at again, and how many of those differ; ``None`` without a verification."""
+    return None if verification is None else {name: verification.get(name) for name in ("checked", "differ")}

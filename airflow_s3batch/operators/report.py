@@ -19,7 +19,8 @@ from airflow_s3batch.operators.base import S3BatchOperator, about
 from airflow_s3batch.operators.lineage import report_lineage
 from airflow_s3batch.operators.manifest import MANIFEST_KEY
 from airflow_s3batch.operators.notices import send_notices, send_unmarked
-from airflow_s3batch.operators.outlets import report_facts, tell_outlets
+from airflow_s3batch.operators.outlets import report_facts, tell_nothing, tell_outlets
+from airflow_s3batch.operators.report_news import tell_report
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,6 +50,8 @@ class BatchReportOperator(S3BatchOperator):
             report is of another generation once its rows have changed.
         tolerate: error codes that don't count; what the operation task said when it last started, if left out.
         allowed_failures: a number of objects, or a fraction below 1; likewise if left out.
+        verification_task_id: the `BatchVerificationOperator`'s full task id, if there is one: what it found counts, and
+            without it the job is not green.
         kwargs: see `S3BatchOperator`; ``retries`` is 2 unless given here or in ``default_args``.
     """
 
@@ -62,6 +65,7 @@ class BatchReportOperator(S3BatchOperator):
         notifications: Sequence[Any] = (),
         tolerate: Collection[str] | None = None,
         allowed_failures: float | None = None,
+        verification_task_id: str | None = None,
         trigger_rule: str = TriggerRule.ALL_DONE,
         retries: int | None = 2,
         **kwargs: Any,
@@ -72,6 +76,7 @@ class BatchReportOperator(S3BatchOperator):
         self.notifications = notifications
         self.tolerate = tolerate
         self.allowed_failures = allowed_failures
+        self.verification_task_id = verification_task_id
         raise_for(type(self).__name__, report_problems(notifications, tolerate, allowed_failures))
 
     def run(self, context: Context) -> dict[str, Any]:
@@ -80,7 +85,8 @@ class BatchReportOperator(S3BatchOperator):
         from airflow_s3batch.reports.build import build_report
 
         try:
-            check_task_ids(self, context, "manifest_task_id", "operation_task_id")
+            named = ["verification_task_id"] if self.verification_task_id else []
+            check_task_ids(self, context, "manifest_task_id", "operation_task_id", *named)
             job_url = S3Url.parse(self._job_url(context["ti"]), what="job")
         except S3BatchError as error:
             self._tell_of_no_manifest(error, context)
@@ -95,15 +101,27 @@ class BatchReportOperator(S3BatchOperator):
             about=about(context),
             now=datetime.now(UTC),
             links=_links(context["ti"]),
+            is_verified=self.verification_task_id is not None,
         )
-        note_report(storage, job_url)
+        if not summary.dry_run:  # the next run's since="previous" asks what was done
+            note_report(storage, job_url)
+        self._tell_airflow(summary, context)
         self.log.info("%s", summary.sentence())
         self.log.info("Report: %s", summary.report_url)
-        tell_outlets(context, self.outlets, report_facts(summary))
+        if summary.dry_run:
+            tell_nothing(context, self)
+        else:
+            tell_outlets(context, self.outlets, report_facts(summary))
         self.note_lineage(lambda: report_lineage(summary))
         failures = send_notices(self.notifications, summary, context, storage=storage, report=JobLayout(job_url).report)
         _decide(summary, failures)
         return _result(summary)
+
+    def _tell_airflow(self, summary: JobSummary, context: Context) -> None:
+        """Let Airflow's pages show what *summary* says."""
+        tell_report(
+            context["ti"], summary, {"manifest": str(self.manifest_task_id), "operation": str(self.operation_task_id)}
+        )
 
     def _tell_of_no_manifest(self, error: S3BatchError, context: Context) -> None:
         """
@@ -115,6 +133,7 @@ class BatchReportOperator(S3BatchOperator):
         from airflow_s3batch.reports.summary import JobSummary
 
         summary = JobSummary.of_no_manifest(self.operation_task_id, str(error))
+        self._tell_airflow(summary, context)
         if failures := send_unmarked(self.notifications, summary, context):
             raise InfrastructureError(_with_failed_notices(str(error), failures)) from None
 

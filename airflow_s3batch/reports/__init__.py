@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_s3batch.reports.build import build_report
 from airflow_s3batch.reports.read import read_report, read_rows
+from airflow_s3batch.reports.stored_summary import read_summary, summary_schema
 from airflow_s3batch.reports.summary import JobSummary
 
-__all__ = ["JobSummary", "build_report", "read_report", "read_rows"]
+__all__ = ["JobSummary", "build_report", "read_report", "read_rows", "read_summary", "summary_schema"]

@@ -40,6 +40,15 @@ def aws_jobs(storage: Storage, generations: Iterable[GenerationLayout]) -> list[
     return found
 
 
+def aws_role(storage: Storage, generations: Iterable[GenerationLayout]) -> str:
+    """Return the ARN of the role that AWS was last asked to do a job of *generations* with; empty if it never was."""
+    for generation in generations:
+        for bucket, number in rounds_in(storage, generation):
+            request = _read(storage, generation.round(bucket, number).request) or {}
+            return str((request.get("request") or {}).get("RoleArn", ""))
+    return ""
+
+
 def _told(storage: Storage, place: RoundLayout) -> dict[str, Any] | None:
     job = _read(storage, place.job)
     if job is None:

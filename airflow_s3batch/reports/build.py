@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError, ManifestError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
+from airflow_s3batch.core.outcomes import DRY_RUN
 from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.engine.versions import versions
 from airflow_s3batch.reports.aws_jobs import aws_jobs
 from airflow_s3batch.reports.draft import ReportDraft
-from airflow_s3batch.reports.generations import find_run
-from airflow_s3batch.reports.html import report_page
+from airflow_s3batch.reports.generations import OperationRun, find_run
+from airflow_s3batch.reports.history import History, point_of
+from airflow_s3batch.reports.origin import Origin
+from airflow_s3batch.reports.page import report_page
+from airflow_s3batch.reports.paperwork import paperwork
+from airflow_s3batch.reports.rehearsals import told_rehearsal
+from airflow_s3batch.reports.run_evidence import run_evidence
 from airflow_s3batch.reports.shards import accounts
+from airflow_s3batch.reports.sizes import size_histogram
 from airflow_s3batch.reports.summary import JobSummary
-from airflow_s3batch.reports.terms import declared_policy, terms
+from airflow_s3batch.reports.terms import declared_policy, last_word, terms
+from airflow_s3batch.reports.verification import SucceededByShard, verification_mark, verification_of
 from airflow_s3batch.reports.work import Work
 
 if TYPE_CHECKING:
@@ -36,6 +46,7 @@ def build_report(
     about: Mapping[str, Any] | None = None,
     now: datetime,
     links: Mapping[str, str] | None = None,
+    is_verified: bool = False,
 ) -> JobSummary:
     """
     Account for every row of the job's manifest and write ``report/``; its ``manifest.json`` comes last.
@@ -51,37 +62,69 @@ def build_report(
         about: what the report should say on the Dag run that made it.
         now: the report's time, with a time zone.
         links: for the HTML page, URL by label.
+        is_verified: a verification belongs to the job; without one the job is not green.
 
     Raises:
         ManifestError: there is no manifest; or ``report/`` is about another operation task.
         JobDamagedError: files of the job are missing or altered.
     """
     job = JobLayout(job_url)
+    origin = Origin.read(storage, job)
     manifest = read_manifest(storage, job)
     _check_owner(storage, job.report / "summary.json", task_id)
     run = find_run(storage, job.operation(task_id))
     created = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     with staging_folder() as folder:
         draft, work = ReportDraft(folder, created), Work()
-        draft.take(accounts(storage, manifest, run, report=job.report, work=work, folder=folder))
+        succeeded = SucceededByShard(manifest)
+        found = accounts(storage, manifest, run, report=job.report, work=work, folder=folder)
+        draft.take(succeeded.counting(found))
         failed_url = draft.failed.publish(storage, job.report / "failed.csv")
-        policy = declared_policy(storage, work.announcements, run.policy)
+        word = last_word(storage, work.announcements)
         summary = JobSummary(
             job_url=str(job_url),
             task_id=task_id,
             operation=run.operation,
             objects=manifest.rows,
             **_counts(draft, work),
-            **terms(policy, tolerate, allowed_failures),
-            max_requests_per_s=_number_or_none(policy.get("max_requests_per_s")),
+            **_terms(run, word, tolerate, allowed_failures),
+            dry_run=run.dry_run,
+            rehearsal=told_rehearsal(run.rehearsals),
+            **paperwork(storage, job, manifest, work.requests),
             **_places(job.report, failed_url),
-            **_origin(storage, job, about or {}),
+            **origin.told(about or {}),
             created=created,
             aws_jobs=tuple(aws_jobs(storage, run.generations)),
             refused_shards=sum(1 for _ in storage.list(job.operation(task_id).refusals / "")),
+            sizes=size_histogram(manifest),
+            evidence={
+                **origin.evidence(manifest),
+                **run_evidence(storage, run),
+                "report": {**draft.parts.to_json(), "md5": draft.md5, "commits": work.commits},
+                "versions": {"planned": origin.versions, "worked": word.get("versions", {}), "reported": versions()},
+            },
         )
+        verification = verification_of(
+            storage,
+            manifest,
+            job.operation(task_id),
+            run,
+            succeeded.counts,
+            tolerate=summary.tolerate,
+            is_due=is_verified,
+            report=job.report,
+            folder=folder,
+        )
+        if verification is not None and not run.dry_run:
+            mark = verification_mark(summary.fingerprint, verification)
+            summary = replace(summary, verification=verification, fingerprint=mark)
+        history = History.of(job, origin.document)
+        if history:
+            summary = replace(summary, history=history.upto(storage, point_of(summary, origin.created)))
         _write_for_people(storage, job.report, summary, links or {})
         draft.publish_manifest(storage, job.report / "manifest.json")
+    if history:
+        history.write(storage, summary.history[-1])
     return summary
 
 
@@ -138,7 +181,24 @@ def _counts(draft: ReportDraft, work: Work) -> dict[str, Any]:
         "ended": work.ended,
         "duration_s": work.duration_s,
         "fingerprint": draft.fingerprint,
+        "timeline": work.timeline.to_json(),
+        "prefixes": draft.prefixes.to_json(),
     }
+
+
+def _terms(
+    run: OperationRun, word: Mapping[str, Any], tolerate: Collection[str] | None, allowed_failures: float | None
+) -> dict[str, Any]:
+    """Return what counts as failure, and the limit of the rate; *word* is what the last attempt said when it began."""
+    policy = declared_policy(word, run.policy)
+    return {
+        **terms(policy, _with_dry_run(tolerate) if run.dry_run else tolerate, allowed_failures),
+        "max_requests_per_s": _number_or_none(policy.get("max_requests_per_s")),
+    }
+
+
+def _with_dry_run(tolerate: Collection[str] | None) -> Collection[str] | None:
+    return None if tolerate is None else {*tolerate, DRY_RUN}
 
 
 def _number_or_none(value: Any) -> float | None:
@@ -152,20 +212,6 @@ def _places(report: S3Url, failed: S3Url | None) -> dict[str, Any]:
         "html_url": str(report / "report.html"),
         "summary_url": str(report / "summary.json"),
     }
-
-
-def _origin(storage: Storage, job: JobLayout, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return selection, source and Dag run as ``job.json`` has them; *about* adds to the latter."""
-    body = storage.read(job.job)
-    try:
-        document = json.loads(body) if body is not None else {}
-        return {
-            "selection": dict(document.get("selection", {})),
-            "source": dict(document.get("source", {})),
-            "about": {**document.get("about", {}), **about},
-        }
-    except (ValueError, TypeError, AttributeError) as error:
-        raise JobDamagedError(f"{job.job}: not a job of this package ({error!r})") from None
 
 
 def _write_for_people(storage: Storage, report: S3Url, summary: JobSummary, links: Mapping[str, str]) -> None:

@@ -40,12 +40,17 @@ class FailedManifest:
 
     def publish(self, storage: Storage, url: S3Url) -> S3Url | None:
         """Write the file to *url*; when nothing failed, delete an earlier one there and return ``None``."""
-        self._file.close()
+        path = self.finished()
         if not self._rows:
             storage.delete(url)
             return None
-        storage.upload(self._path if self._has_versions else self._without_versions(), url, "text/csv")
+        storage.upload(path, url, "text/csv")
         return url
+
+    def finished(self) -> Path:
+        """Return the local file, after the last object was added."""
+        self._file.close()
+        return self._path if self._has_versions else self._without_versions()
 
     def _without_versions(self) -> Path:
         path = self._path.with_suffix(".short.csv")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.engine.generation import operation_document
+from airflow_s3batch.engine.rehearsal_notes import Note, read_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,9 @@ class OperationRun:
         policy: what counts as failure, as the operation task declared it at first.
         folders: of each shard that was ever started, by index: the folder of its newest generation.
         generations: those with this very operation, newest first.
+        iam_actions: that the operation needs on the objects; empty if not known.
+        dry_run: whether it was only looked what would be done.
+        rehearsals: what rehearsals in *generations* have said of themselves, oldest first.
     """
 
     operation: Mapping[str, Any] = field(default_factory=dict)
@@ -38,6 +42,9 @@ class OperationRun:
     policy: Mapping[str, Any] = field(default_factory=dict)
     folders: Mapping[int, S3Url] = field(default_factory=dict)
     generations: tuple[GenerationLayout, ...] = ()
+    iam_actions: tuple[str, ...] = ()
+    dry_run: bool = False
+    rehearsals: tuple[Note, ...] = ()
 
 
 def find_run(storage: Storage, task: OperationLayout) -> OperationRun:
@@ -68,7 +75,16 @@ def find_run(storage: Storage, task: OperationLayout) -> OperationRun:
             folders.update({index: generation.shard(index) for index in shards if index not in folders})
     if not current:
         return OperationRun()
-    return OperationRun(current["operation"], current["fingerprint"], current["policy"], folders, tuple(generations))
+    return OperationRun(
+        current["operation"],
+        current["fingerprint"],
+        current["policy"],
+        folders,
+        tuple(generations),
+        tuple(map(str, current["iam_actions"])),
+        current["dry_run"],
+        tuple(note for generation in generations[::-1] for note in read_notes(storage, generation)),
+    )
 
 
 def _numbers(storage: Storage, folder: S3Url, pattern: str) -> list[int]:

@@ -73,11 +73,12 @@ def read_report(
     return pd.concat(frames or [_frame([])], ignore_index=True)
 
 
-def read_rows(storage: Storage, url: str) -> Iterator[ReportRow]:
+def read_rows(storage: Storage, url: str, *, task_status: str | None = None) -> Iterator[ReportRow]:
     """
     Yield the rows of a completion report in the report's order, with raw keys, in bounded memory.
 
-    Each result file is fetched to the local disk and its MD5 compared before its first row is yielded.
+    Each result file is fetched to the local disk and its MD5 compared before its first row is yielded. With
+    *task_status* (``succeeded`` or ``failed``) files of the other status are left out.
 
     Raises:
         ManifestError: as `read_report`.
@@ -85,6 +86,8 @@ def read_rows(storage: Storage, url: str) -> Iterator[ReportRow]:
     with tempfile.TemporaryDirectory(prefix="s3batch-read-") as folder:
         path = Path(folder) / "result.csv"
         for result in _results(storage, S3Url.parse(url)):
+            if task_status not in (None, result.status):
+                continue
             _fetch(storage, result, path)
             yield from _rows_of(path, str(result.url))
 

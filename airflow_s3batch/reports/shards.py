@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_s3batch.engine.evidence import gather
 from airflow_s3batch.reports.accounting import RangeAccount, RangeAccountant
+from airflow_s3batch.reports.rehearsals import why_unrun
 from airflow_s3batch.reports.shard_rows import ShardRows
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def accounts(
         for shard in manifest.shards:
             ranges = list(shard.ranges(manifest.range_rows))
             evidence = gather(storage, shard, run.folders.get(shard.index), len(ranges) - 1)
+            evidence = replace(evidence, unrun=why_unrun(run.rehearsals, shard.index, evidence.attempts))
             work.add_attempts(evidence)
             with closing(ShardRows(storage, report.bucket, shard, folder)) as rows:
                 accountant = RangeAccountant(storage, evidence, rows, report)

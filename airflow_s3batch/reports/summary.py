@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, Tally
+from airflow_s3batch.core.outcomes import DRY_RUN, NOT_ATTEMPTED, Tally
 from airflow_s3batch.engine.policy import allowed_count
+from airflow_s3batch.reports.approval_words import approval_sentence
+from airflow_s3batch.reports.verification_text import is_verified, verification_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +36,7 @@ class JobSummary:
         duration_s: time in which at least one shard was at work; pauses between attempts are left out.
         allowed_failures: counted failures up to which the job is green; a float below 1 is a share of *objects*.
         failed_url: AWS-form manifest of what failed; ``None`` if nothing did.
-        fingerprint: of the report's result files; the same as long as no outcome changes.
+        fingerprint: of the report's result files and of what a verification found; the same as long as neither changes.
         selection: which objects, as the manifest task declared it; *source* is the pinned inventory.
         about: the Dag run that made the report.
         created: ISO time of the report.
@@ -42,6 +44,17 @@ class JobSummary:
         aws_jobs: jobs of AWS S3 Batch Operations that worked on the objects, up to 200: bucket, round, id, ARN, status,
             reasons. Empty for the worker engine.
         refused_shards: shards whose last attempt was refused since the operation was edited; the job is not green then.
+        dry_run: whether nothing was done: each row says what a look at its object has shown.
+        rehearsal: what was done on a random sample before; ``None`` without one.
+        verification: what a comparison with the objects' state after the job has shown; ``None`` without one.
+        cost: what the job was expected to cost; ``None`` if that is not known.
+        approval: who let the job run, when, and what was answered; ``None`` if nobody was asked.
+        storage_classes: rows and bytes of the manifest by storage class; empty if not known.
+        history: earlier jobs of the same task and this one, oldest first, at most 60.
+        timeline: how many objects were done when; empty if no attempt reached any.
+        prefixes: where in the key space the failures are, most frequent first, at most 50.
+        sizes: objects and bytes by size class; empty if not known.
+        evidence: files of which the report is made, and digests over them; see ``docs/report.md``.
     """
 
     job_url: str
@@ -74,6 +87,17 @@ class JobSummary:
     refused_shards: int = 0
     max_requests_per_s: float | None = None
     aws_jobs: tuple[Mapping[str, str], ...] = ()
+    dry_run: bool = False
+    rehearsal: Mapping[str, Any] | None = None
+    verification: Mapping[str, Any] | None = None
+    cost: Mapping[str, Any] | None = None
+    approval: Mapping[str, Any] | None = None
+    storage_classes: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+    timeline: Mapping[str, Any] = field(default_factory=dict)
+    prefixes: tuple[Mapping[str, Any], ...] = ()
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of_no_manifest(cls, task_id: str, reason: str) -> JobSummary:
@@ -104,6 +128,11 @@ class JobSummary:
         return Tally(self.succeeded, self.failed, self.bytes, dict(self.codes), examples)
 
     @property
+    def engine(self) -> str:
+        """Who did it: ``worker`` or ``managed``; empty if nothing was started."""
+        return str(self.evidence.get("engine", ""))
+
+    @property
     def counted_failures(self) -> int:
         """How many failures count against *allowed_failures*."""
         return self.tally.counted_failures(frozenset(self.tolerate))
@@ -120,8 +149,12 @@ class JobSummary:
 
     @property
     def is_green(self) -> bool:
-        """Whether there is a manifest, no more failed than is allowed, and nothing that was asked for was refused."""
-        return self.counted_failures <= self.allowed and not self.refused_shards and not self.no_manifest
+        """
+        Whether there is a manifest, no more failed than is allowed, nothing that was asked for was refused, and what
+        was verified is as it should be.
+        """
+        is_done = self.counted_failures <= self.allowed and not self.refused_shards and not self.no_manifest
+        return is_done and is_verified(self.verification)
 
     @property
     def rate(self) -> float | None:
@@ -137,21 +170,26 @@ class JobSummary:
 
     def sentence(self) -> str:
         """Return what happened, for the person on call: what, how many, the first example, the next step."""
+        parts = approval_sentence(self.approval), self._outcomes(), verification_sentence(self.verification)
+        return "\n".join(filter(None, parts))
+
+    def _outcomes(self) -> str:
         if self.no_manifest:
             return self.no_manifest
         if self.refused_shards:
-            return (
-                f"{self.name}: {self.tally.sentence()}, but the operation was edited since and the last attempt at "
-                f"{self.refused_shards:,} shards was refused. Restore the operation, or pass resume=False to start "
-                "over, and clear the failed tasks"
-            )
+            return self._refused()
         if not self.objects:
             return f"{self.name}: the manifest is empty, so nothing was done."
+        if self.dry_run:
+            return (
+                f"{self._dry()}{self._first_that_could_not()}\n"
+                f"What was seen of each object is in {self.report_url}; {self.failed_url} lists all of them."
+            )
         if not self.failed:
             return f"{self.name}: all {self.objects:,} objects succeeded."
         code, example = self._first_example()
         first = f" First: {example} ({code})." if example else ""
-        again = "" if self.is_green else self._again()
+        again = "" if self.counted_failures <= self.allowed else self._again()
         return (
             f"{self.name}: {self.tally.sentence()}{self._verdict()}.{first}\n"
             f"The failed objects are listed in {self.failed_url}{again}."
@@ -173,6 +211,29 @@ class JobSummary:
             return ""
         return f"; {self.counted_failures:,} count, {self.allowed:,} are allowed"
 
+    def _refused(self) -> str:
+        last = f"the last attempt at {self.refused_shards:,} shards was refused"
+        if self.dry_run:
+            return (
+                f"{self._dry()} It was then asked for in earnest, or edited, and {last}: start a new Dag run for the "
+                "real thing"
+            )
+        return (
+            f"{self.name}: {self.tally.sentence()}, but the operation was edited since (or dry_run was) and {last}. "
+            "Restore it, or pass resume=False to start over, and clear the failed tasks"
+        )
+
+    def _dry(self) -> str:
+        told = self.tally.dry_sentence()
+        more = "" if self.is_green else f"; {self.counted_failures:,} of those count, {self.allowed:,} are allowed"
+        return f"dry run: {self.name} {told}{more}. Nothing was changed."
+
+    def _first_that_could_not(self) -> str:
+        if set(self.codes) <= {DRY_RUN}:
+            return ""
+        code, example = self._first_example()
+        return f" First that could not be: {example} ({code})."
+
     def _again(self) -> str:
         return (
             f"; fix the cause and clear task {self.task_id} (its instances may be green, as their failures add up) "
@@ -182,5 +243,5 @@ class JobSummary:
     def _first_example(self) -> tuple[str, str]:
         """Return code and URL of an object that failed for the most frequent reason that counts."""
         counts = {code: code == NOT_ATTEMPTED or code not in self.tolerate for code in self.codes}
-        code = max(self.codes, key=lambda code: (counts[code], self.codes[code]))
+        code = max(self.codes, key=lambda code: (counts[code], code != DRY_RUN, self.codes[code]))
         return code, next(iter(self.examples.get(code, [])), "")

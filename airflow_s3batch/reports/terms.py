@@ -33,23 +33,30 @@ def terms(
     return {"allowed_failures": allowed_failures, "tolerate": tuple(sorted(tolerate))}
 
 
-def declared_policy(
-    storage: Storage, announcements: Collection[tuple[int, S3Url]], opened: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def last_word(storage: Storage, announcements: Collection[tuple[int, S3Url]]) -> Mapping[str, Any]:
     """
-    Return what the operation task declared last: the policy may be edited between two attempts at a job.
+    Return what the attempt that started last wrote then; empty if none has started.
 
-    Of *announcements* (start in ms, and URL) only the newest is read. *opened* is what ``operation.json`` says, the
-    policy of the first attempt; it holds where no attempt has said anything.
+    Of *announcements* (start in ms, and URL) only the newest is read.
 
     Raises:
         JobDamagedError: the announcement is not one of ours.
     """
     if not announcements:
-        return opened
+        return {}
     _, url = max(announcements)
     try:
-        policy = json.loads(storage.read(url) or b"{}").get("policy")
-    except (ValueError, AttributeError) as error:
+        return dict(json.loads(storage.read(url) or b"{}"))
+    except (ValueError, TypeError) as error:
         raise JobDamagedError(f"{url}: not the start of an attempt of this package ({error!r})") from None
+
+
+def declared_policy(word: Mapping[str, Any], opened: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    Return what the operation task declared last: the policy may be edited between two attempts at a job.
+
+    *word* is `last_word`. *opened* is what ``operation.json`` says, the policy of the first attempt; it holds where no
+    attempt has said anything.
+    """
+    policy = word.get("policy")
     return policy if isinstance(policy, dict) else opened

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airflow_s3batch.reports.timeline import RangeWork, Timeline
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,6 +23,8 @@ class Work:
     Attributes:
         announcements: of each shard that was started, what its newest attempt wrote then: its start in ms, and the URL.
         spans: first request and last outcome, by shard and attempt.
+        timeline: outcomes over time.
+        commits: how many were read and checked.
     """
 
     requests: int = 0
@@ -28,6 +32,8 @@ class Work:
     slow_downs: int = 0
     announcements: list[tuple[int, S3Url]] = field(default_factory=list)
     spans: dict[tuple[int, str], tuple[datetime, datetime]] = field(default_factory=dict)
+    timeline: Timeline = field(default_factory=Timeline)
+    commits: int = 0
 
     def add_attempts(self, evidence: ShardEvidence) -> None:
         """Add what the attempts at a shard said when they ended in order, and where the newest said that it started."""
@@ -39,10 +45,12 @@ class Work:
             self.retries += summary.retries
             self.slow_downs += summary.slow_downs
 
-    def add_times(self, shard: int, worked: Mapping[str, tuple[str, str]]) -> None:
-        """Add ISO times (with a zone) of first request and last outcome, by attempt, of one range of *shard*."""
-        for attempt, (started, ended) in worked.items():
-            first, last = datetime.fromisoformat(started), datetime.fromisoformat(ended)
+    def add_times(self, shard: int, worked: Mapping[str, RangeWork]) -> None:
+        """Add what attempts did, and when, in one range of *shard*."""
+        for attempt, done in worked.items():
+            self.timeline.add(done)
+            self.commits += 1
+            first, last = datetime.fromisoformat(done.started), datetime.fromisoformat(done.ended)
             known = self.spans.get((shard, attempt), (first, last))
             self.spans[shard, attempt] = (min(first, known[0]), max(last, known[1]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,10 @@ class MemoryStorage:
         self._announce("delete", url)
         with self._lock:
             self.files.pop(url, None)
+
+    def delete_all(self, urls: Sequence[S3Url]) -> None:  # noqa: D102
+        for url in urls:
+            self.delete(url)
 
     def _announce(self, verb: str, url: S3Url) -> None:
         if self.before is not None:

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_s3batch.core.errors import S3BatchError
+from airflow_s3batch.core.errors import PausedError, S3BatchError
+from airflow_s3batch.core.news import PROGRESS_KEY as PROGRESS_NEWS_KEY
+from airflow_s3batch.core.news import ProgressNews
+from airflow_s3batch.hooks.news import push
+from airflow_s3batch.hooks.s3 import StoreSettings
 from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 
 if TYPE_CHECKING:
     from airflow_s3batch.hooks.s3_batch import S3BatchHook
     from airflow_s3batch.managed import JobProgress
+    from airflow_s3batch.managed.news import AwsTold
+    from airflow_s3batch.triggers.bucket_pause import BucketPause
     from airflow_s3batch.triggers.job_watch import JobWatch
 
 PROGRESS_KEY = "progress"
@@ -36,6 +42,9 @@ class S3BatchJobTrigger(S3BatchTrigger):
             deferred. Airflow tells a trigger so from 3.3 on; before that the job goes on.
         carried: comes back with the event; JSON-ready.
         pauses_first: let *poll_interval_s* pass before the first look.
+        news: what the task has told of the job; the trigger tells on, under the same key.
+        pausable: ``job_url`` of our job, and the fields of `StoreSettings` of its files: while it is paused by its
+            ``control.json``, AWS's job is cancelled, and the event is ``{"status": "paused", "message": …}``.
         store: see `S3BatchTrigger`.
     """
 
@@ -48,6 +57,8 @@ class S3BatchJobTrigger(S3BatchTrigger):
         cancel_on_kill: bool = False,
         carried: Mapping[str, Any] | None = None,
         pauses_first: bool = False,
+        news: Mapping[str, Any] | None = None,
+        pausable: Mapping[str, Any] | None = None,
         **store: Any,
     ) -> None:
         super().__init__(poll_interval_s=poll_interval_s, **store)
@@ -56,6 +67,8 @@ class S3BatchJobTrigger(S3BatchTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.carried = carried
         self.pauses_first = pauses_first
+        self.news = news
+        self.pausable = pausable
 
     def own_arguments(self) -> dict[str, Any]:  # noqa: D102
         return {
@@ -64,6 +77,8 @@ class S3BatchJobTrigger(S3BatchTrigger):
             "cancel_on_kill": self.cancel_on_kill,
             "carried": dict(self.carried) if self.carried else None,
             "pauses_first": self.pauses_first,
+            "news": dict(self.news) if self.news else None,
+            "pausable": dict(self.pausable) if self.pausable else None,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -72,6 +87,8 @@ class S3BatchJobTrigger(S3BatchTrigger):
             await asyncio.sleep(self.poll_interval_s)
         try:
             progress = await self._end(await self._watch())
+        except PausedError as error:
+            yield self._event(status="paused", message=str(error))
         except S3BatchError as error:
             yield self._event(status="error", message=str(error), is_retryable=error.is_retryable)
         else:
@@ -109,14 +126,51 @@ class S3BatchJobTrigger(S3BatchTrigger):
     async def _end(self, watch: JobWatch) -> JobProgress:
         """Return where the job is once it is over."""
         told: dict[str, Any] = {}
+        news, pause = self._told(), await self._pause(watch.hook)
         while True:
             progress = await asyncio.to_thread(watch.look)
+            if progress is not None and news is not None:
+                await self._tell(news.of(progress))
             if progress is not None and progress.is_over:
                 return progress
             if progress is not None and (counts := _counts(progress)) != told:
                 told = counts
                 await self._show(counts)
+            if pause is not None and (progress is None or progress.status != "Cancelling"):
+                await asyncio.to_thread(pause.check, f"AWS job {self.job_id}", self.job_id)
             await asyncio.sleep(self.poll_interval_s)
+
+    async def _pause(self, hook: S3BatchHook) -> BucketPause | None:
+        """Return what heeds a pause of our job, ``None`` if nothing has to."""
+        from airflow_s3batch.managed import Round
+        from airflow_s3batch.triggers.bucket_pause import BucketPause
+
+        if not self.pausable or not self.carried:
+            return None
+        settings = StoreSettings(**{name: value for name, value in self.pausable.items() if name != "job_url"})
+        try:
+            storage = await beside_loop(settings.storage)
+        except S3BatchError as error:
+            self.log.warning("Whether the job is paused can't be seen: %s", error)
+            return None
+        return BucketPause(Round.from_json(self.carried).ref, storage, hook, self.log.info)
+
+    def _told(self) -> AwsTold | None:
+        """Return what makes the news, ``None`` if the task has not told any."""
+        from airflow_s3batch.managed.news import AwsTold
+
+        first = ProgressNews.from_json(self.news)
+        return None if first is None else AwsTold(first)
+
+    async def _tell(self, news: ProgressNews) -> None:
+        """Let the task's XCom hold *news*; nothing fails for it."""
+        ti = self.task_instance
+        if ti is None:
+            return
+        try:
+            await beside_loop(lambda: push(ti, PROGRESS_NEWS_KEY, news.to_json))
+        except Exception as error:  # noqa: BLE001 - whatever Airflow raises here must not end the wait
+            self.log.debug("The news can't be told: %s", error)
 
     async def _show(self, counts: Mapping[str, Any]) -> None:
         """Let the task's XCom tell *counts*; where Airflow does not let a trigger do so, only the log tells."""

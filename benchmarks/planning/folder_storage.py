@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,6 +73,10 @@ class FolderStorage:
 
     def delete(self, url: S3Url) -> None:  # noqa: D102
         self.path(url).unlink(missing_ok=True)
+
+    def delete_all(self, urls: Sequence[S3Url]) -> None:  # noqa: D102
+        for url in urls:
+            self.delete(url)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from managed_lake import ManagedLake
 
+from airflow_s3batch.core.news import PROGRESS_KEY, ProgressNews
 from airflow_s3batch.operators import managed_arguments
 from airflow_s3batch.testing import S3BatchEmulator
 from airflow_s3batch.triggers.job_watch import JobWatch
@@ -92,6 +93,11 @@ def test_job_from_inventory_to_report(dags: DagFolder, lake: ManagedLake, deferr
     assert as_is(lake.report(result["report_url"])) == {(key, "succeeded", "") for key in KEYS}
     assert lake.json(result["summary_url"])["succeeded"] == len(KEYS)
     assert run.xcom("job.run", "s3_batch_job", 0)["job_id"] == job["JobId"]
+    news = ProgressNews.from_json(run.xcom("job.run", PROGRESS_KEY, 0))
+    assert news is not None
+    assert (news.engine, news.bucket, news.state, news.rows, news.done) == ("managed", lake.bucket, "ended", 30, 30)
+    assert (news.aws_job or {})["id"] == job["JobId"]
+    assert len(news.history) > 1, "what was told while the job ran is part of it"
 
 
 def test_both_engines_tell_the_same(dags: DagFolder, lake: ManagedLake) -> None:

@@ -44,6 +44,7 @@ from airflow_s3batch.operations import (
 
 TEAM_KEY = os.environ.get("S3BATCH_TEST_AWS_KMS_KEY") or "contract-team-key-0001"
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
+Damage = Callable[[World, S3Object], Any]
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
 Look = Callable[[World, S3Object, Outcome], Any]
 
@@ -67,6 +68,8 @@ class Case:
         lost: error codes that objects may have when an attempt's outcomes were lost and they are replayed.
         needs_function: a Lambda function.
         needs_key: a KMS key; other stores than AWS make any.
+        damage: spoils what was done to an object; ``None`` where nobody can tell.
+        damaged: codes that a verification may find then; which of them depends on the clock's seconds.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Case:
     lost: frozenset[str] = frozenset({""})
     needs_function: bool = False
     needs_key: bool = False
+    damage: Damage | None = None
+    damaged: frozenset[str] = frozenset()
 
     def operation_class(self, world: World) -> type[Operation]:
         """Return the operation's class."""
@@ -151,6 +156,50 @@ def acl_with_owner(world: World) -> Operation:
     return PutObjectAcl(grants={"FULL_CONTROL": [f'id="{owner}"'], "READ": [f'uri="{ALL_USERS}"']}, owner=owner)
 
 
+def retagged(world: World, obj: S3Object) -> None:
+    tag_set = [{"Key": "k", "Value": "other"}]
+    world.client.put_object_tagging(Bucket=obj.bucket, Key=obj.key, Tagging={"TagSet": tag_set}, **version_of(obj))
+
+
+def overwritten(world: World, obj: S3Object) -> None:
+    world.client.put_object(Bucket=obj.bucket, Key=obj.key, Body=b"somebody else's")
+
+
+def encrypted_otherwise(world: World, obj: S3Object) -> None:
+    how = {"ServerSideEncryption": "aws:kms"} if world.name == "aws" else {}  # there, plain objects have SSE-S3
+    world.client.put_object(Bucket=obj.bucket, Key=obj.key, Body=b"somebody else's", **how)
+
+
+def archived_anew(world: World, obj: S3Object) -> None:
+    world.client.put_object(Bucket=obj.bucket, Key=obj.key, Body=b"somebody else's", StorageClass="GLACIER")
+
+
+def closed(world: World, obj: S3Object) -> None:
+    world.client.put_object_acl(Bucket=obj.bucket, Key=obj.key, ACL="private")
+
+
+def without_copy(prefix: str) -> Damage:
+    def damage(world: World, obj: S3Object) -> None:
+        world.client.delete_object(Bucket=world.bucket("target"), Key=prefix + obj.key)
+
+    return damage
+
+
+def retained_longer(world: World, obj: S3Object) -> None:
+    until = TOMORROW + timedelta(days=1)
+    world.client.put_object_retention(
+        Bucket=obj.bucket, Key=obj.key, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until}, **version_of(obj)
+    )
+
+
+def released(world: World, obj: S3Object) -> None:
+    world.client.put_object_legal_hold(Bucket=obj.bucket, Key=obj.key, LegalHold={"Status": "OFF"}, **version_of(obj))
+
+
+def codes(*names: str) -> frozenset[str]:
+    return frozenset({*names, "ChangedSince"})
+
+
 CASES = [
     Case(
         "put_object_tagging",
@@ -159,6 +208,8 @@ CASES = [
         lambda obj: {"k": "v w"},
         column=(lambda world: PutObjectTagging({"k": Column("value")}), "v w"),
         put={"Tagging": "old=1"},
+        damage=retagged,
+        damaged=codes("TagsDiffer"),
     ),
     Case(
         "delete_object_tagging",
@@ -166,6 +217,8 @@ CASES = [
         tags,
         lambda obj: {},
         put={"Tagging": "old=1"},
+        damage=retagged,
+        damaged=codes("TagsDiffer"),
     ),
     Case(
         "merge_object_tagging",
@@ -174,6 +227,8 @@ CASES = [
         lambda obj: {"k": "v w", "old": "2", "kept": "1"},
         column=(lambda world: MergeObjectTagging({"k": "v w", "old": "2"}, remove=[Column("value")]), "away"),
         put={"Tagging": "old=1&away=1&kept=1"},
+        damage=retagged,
+        damaged=codes("TagsDiffer"),
     ),
     Case(
         "put_object_acl, canned",
@@ -182,6 +237,8 @@ CASES = [
         lambda obj: {("READ", ALL_USERS)},
         column=(lambda world: PutObjectAcl(canned_acl=Column("value")), "public-read"),
         bucket="acl",
+        damage=closed,
+        damaged=codes("AclDiffers"),
     ),
     Case(
         "put_object_acl, grants",
@@ -189,6 +246,8 @@ CASES = [
         group_grants,
         lambda obj: {("READ", ALL_USERS)},
         bucket="acl",
+        damage=closed,
+        damaged=codes("AclDiffers"),
     ),
     Case(
         "copy_object",
@@ -196,6 +255,8 @@ CASES = [
         copied("copies/"),
         body_of,
         column=(lambda world: CopyObject(world.bucket("target"), Column("value")), "copies"),
+        damage=lambda world, obj: overwritten(world, S3Object(world.bucket("target"), f"copies/{obj.key}")),
+        damaged=codes("CopyDiffers"),
     ),
     Case(
         "delete_object",
@@ -204,6 +265,8 @@ CASES = [
         lambda obj: None,
         keeps_body=False,
         versions="gone",
+        damage=overwritten,
+        damaged=codes("StillThere"),
     ),
     Case(
         "rewrite_object",
@@ -216,6 +279,8 @@ CASES = [
         ),
         put={"Tagging": "t=1", "Metadata": {"owner": "team"}},
         versions="current",
+        damage=encrypted_otherwise,
+        damaged=codes("EncryptionDiffers"),
     ),
     Case(
         "move_object",
@@ -225,6 +290,8 @@ CASES = [
         column=(lambda world: MoveObject(world.bucket("target"), Column("value")), "moved"),
         keeps_body=False,
         versions="gone",
+        damage=without_copy("moved/"),
+        damaged=frozenset({"CopyMissing"}),
     ),
     Case(
         "update_object_encryption",
@@ -238,6 +305,8 @@ CASES = [
         put={"Tagging": "t=1", "Metadata": {"owner": "team"}},
         versions="current",
         needs_key=True,
+        damage=overwritten,
+        damaged=codes("EncryptionDiffers"),
     ),
     Case(
         "restore_object",
@@ -247,6 +316,8 @@ CASES = [
         column=(lambda world: RestoreObject(Column("value")), "3"),
         put={"StorageClass": "GLACIER"},
         keeps_body=False,
+        damage=archived_anew,
+        damaged=codes("NotRestored"),
     ),
     Case(
         "put_object_retention",
@@ -255,6 +326,8 @@ CASES = [
         lambda obj: ("GOVERNANCE", TOMORROW),
         column=(lambda world: PutObjectRetention("GOVERNANCE", Column("value")), TOMORROW.isoformat()),
         bucket="lock",
+        damage=retained_longer,
+        damaged=frozenset({"RetentionDiffers"}),
     ),
     Case(
         "put_object_legal_hold",
@@ -263,6 +336,8 @@ CASES = [
         lambda obj: "ON",
         column=(lambda world: PutObjectLegalHold(Column("value")), "ON"),
         bucket="lock",
+        damage=released,
+        damaged=frozenset({"LegalHoldDiffers"}),
     ),
     Case(
         "compute_object_checksum",
@@ -270,6 +345,8 @@ CASES = [
         checksum,
         sha256_of,
         column=(lambda world: ComputeObjectChecksum(Column("value")), "SHA256"),
+        damage=overwritten,
+        damaged=codes(),
     ),
     Case(
         "lambda_invoke",
@@ -299,5 +376,7 @@ CASES = [
         lambda obj: (body_of(obj), None),
         keeps_body=False,
         versions="gone",
+        damage=without_copy("moved/"),
+        damaged=frozenset({"CopyMissing"}),
     ),
 ]

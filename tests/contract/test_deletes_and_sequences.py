@@ -6,6 +6,7 @@ import secrets
 
 import pytest
 from cases import TOMORROW
+from second_looks import codes_of
 from server_jobs import TASK
 from worlds import World
 
@@ -40,8 +41,10 @@ def test_a_version_under_governance_is_deleted_with_bypass_only(world: World) ->
     """The refusal is the store's, and the version stays."""
     (version,) = _versions(world, "lock", "one", **GOVERNED)
     place = version.bucket, version.key, version.version_id
-    assert world.run([version], DeleteObject())[place].error_code == "AccessDenied"
+    refused = world.run([version], DeleteObject())
+    assert refused[place].error_code == "AccessDenied"
     assert world.body(version) == b"one"
+    assert codes_of(world, DeleteObject(), [version], refused) == {version.key: "StillThere"}
     assert world.run([version], DeleteObject(bypass_governance_retention=True))[place].is_success
     assert world.body(version) is None
 
@@ -75,6 +78,7 @@ def test_deleting_a_delete_marker_brings_the_object_back(world: World) -> None:
     outcomes = world.run([row], DeleteObject())
     assert outcomes[row.bucket, row.key, marker].is_success
     assert world.body(current) == b"one"
+    assert codes_of(world, DeleteObject(), [row], outcomes) == {}
 
 
 def test_a_list_of_operations_is_done_in_order(world: World) -> None:
@@ -105,7 +109,9 @@ def test_tags_end_on_the_version_that_is_moved(world: World, kind: str) -> None:
         pytest.skip("a bucket is missing")
     (obj,) = world.put(kind, [f"{secrets.token_hex(4)}/v"], Tagging="old=1")
     operation = InOrder([MergeObjectTagging({"moved": "yes"}), MoveObject(world.bucket("target"), TASK)])
-    assert world.run([obj], operation)[obj.bucket, obj.key, None].is_success
+    outcomes = world.run([obj], operation)
+    assert outcomes[obj.bucket, obj.key, None].is_success
+    assert codes_of(world, operation, [obj], outcomes) == {}
     shown = world.client.get_object_tagging(Bucket=world.bucket("target"), Key=f"{TASK}/{obj.key}")["TagSet"]
     assert {tag["Key"]: tag["Value"] for tag in shown} == {"old": "1", "moved": "yes"}
     assert world.body(obj) is None

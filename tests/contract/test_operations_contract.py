@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cases import CASES, Case, body_of
 from differences import FAILS, KEEPS_ODD_KEYS, KEYS, MISSING, NOT_THAT_VERSION, ODD_KEYS, REFUSED
+from second_looks import codes_of
 from server_jobs import NOW, TASK, ServerJob, publish
 from worlds import World
 
@@ -69,8 +70,16 @@ def test_every_operation_has_a_case(world: World) -> None:
     assert missing <= (set() if world.function else {"LambdaInvoke"})
 
 
+def test_every_operation_can_be_verified_or_says_why_not(world: World, case: Case) -> None:
+    assert (case.damage is None) == bool(case.make(world).verification_problems())
+
+
 def test_it_is_done_to_objects_of_any_key_and_to_no_other(world: World, case: Case) -> None:
-    """With the body as it was. A neighbour that the manifest does not name is left alone."""
+    """
+    With the body as it was. A neighbour that the manifest does not name is left alone.
+
+    A second look finds nothing wrong, then the one object that somebody has spoiled.
+    """
     keys = prefixed([*KEYS, *(ODD_KEYS if KEEPS_ODD_KEYS[world.name] else [])])
     objects = world.put(case.bucket, keys, **case.put)
     neighbour = world.put(case.bucket, [f"{keys[0]}-not"])[0]
@@ -81,6 +90,12 @@ def test_it_is_done_to_objects_of_any_key_and_to_no_other(world: World, case: Ca
             objects.remove(obj)
     check(world, case, objects, outcomes)
     assert world.body(neighbour) == body_of(neighbour)
+    if case.damage is not None:
+        assert codes_of(world, case.make(world), objects, outcomes) == {}
+        case.damage(world, objects[0])
+        found = codes_of(world, case.make(world), objects, outcomes)
+        assert set(found) == {objects[0].key}
+        assert found[objects[0].key] in case.damaged
 
 
 def test_the_requests_for_objects_are_those_it_says(world: World, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +172,8 @@ def test_it_is_done_to_the_version_that_is_named(world: World, case: Case) -> No
         return
     check(world, case, [old], outcomes)
     assert world.body(new) == before
+    if case.damage is not None:
+        assert codes_of(world, case.make(world), [old], outcomes) == {}
 
 
 def _version(world: World, kind: str, key: str, body: str, case: Case) -> S3Object:

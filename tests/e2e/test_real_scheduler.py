@@ -37,6 +37,9 @@ def test_an_edited_operation_is_not_resumed(new_job: NewJob) -> None:
     report = job.report()
     assert sorted(report["key"]) == sorted(job.keys)
     assert set(report["task_status"]) == {"succeeded"}
+    for index in range(3):
+        told = job.stack.api.xcom(job.name, job.run_id, "job.run", "s3batch_progress", map_index=index)
+        assert (told["state"], told["done"], told["rows"]) == ("ended", 100, 100)
 
     job.write_dag(tag="edited")
     assert job.clear(task_ids=["job.run"], only_failed=False) == 4

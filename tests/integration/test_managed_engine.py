@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server_jobs import STRICT, TASK, ServerJob, client_of, publish, put_objects, tags
+from server_jobs import STRICT, TASK, ServerJob, access_of, client_of, publish, put_objects, tags
 from server_users import BucketFactory
 
 from airflow_s3batch import testing
 from airflow_s3batch.core.errors import ArgumentError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine import Policy
+from airflow_s3batch.engine.rehearsal import rehearse
 from airflow_s3batch.managed import (
     CANCELLED_BY_TASK,
     BucketRef,
@@ -153,6 +155,27 @@ def test_the_engine_can_be_changed_between_two_attempts(run: ManagedRun) -> None
     assert [summary.objects for summary in done] == [0, 1]
     assert run.begin() is None
     assert run.told() == {(lake, obj.key, "", ""): 1 for obj in run.job.objects}
+
+
+@pytest.mark.parametrize("server", ["seaweedfs"], indirect=True)
+def test_what_workers_have_rehearsed_aws_does_not_do_again(run: ManagedRun) -> None:
+    """Each row is in the report once."""
+    job = run.job
+    rehearsal = rehearse(
+        str(job.manifest.job_url),
+        TAGGING,
+        10,
+        access=access_of(job.server),
+        storage=job.storage,
+        task_id=TASK,
+        policy=Policy(allowed_failures=1),
+    )
+    found = run.ended()
+    assert found.rows == job.manifest.rows - rehearsal.tally.succeeded
+    with pytest.raises(TooManyFailuresError):
+        run.harvest(found)
+    lake = job.objects[0].bucket
+    assert run.told() == {(lake, obj.key, "", "NoSuchKey" if obj.key == "gone" else ""): 1 for obj in job.objects}
 
 
 def test_lost_answers_make_no_second_job(run: ManagedRun) -> None:

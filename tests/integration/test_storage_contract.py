@@ -151,3 +151,14 @@ def test_delete_removes_one_file_and_bears_its_absence(place: tuple[Storage, S3U
     storage.delete(folder / "a")
     storage.delete(folder / "a")
     assert [file.url for file in storage.list(folder)] == [folder / "ab"]
+
+
+def test_many_files_are_deleted_at_once_and_nothing_else(place: tuple[Storage, S3Url]) -> None:
+    """Also where some are gone already, and whatever their names are."""
+    storage, folder = place
+    for name in (*ODD_NAMES, "stays", "plain-too"):
+        storage.write(folder / name, b"x")
+    storage.delete(folder / ODD_NAMES[0])
+    storage.delete_all([folder / name for name in ODD_NAMES])
+    storage.delete_all([])
+    assert {file.url for file in storage.list(folder / "")} == {folder / "stays", folder / "plain-too"}

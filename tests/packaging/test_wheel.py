@@ -55,7 +55,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         "airflow_provider_s3batch",
     }
     assert "airflow_s3batch/py.typed" in names
-    assert "airflow_s3batch/reports/report.html.j2" in names
+    assert "airflow_s3batch/reports/page/templates/report.html.j2" in names
+    assert {"index.html", "vendor/echarts/LICENSE", "vendor/echarts/NOTICE"} <= {
+        name.removeprefix("airflow_s3batch/ui/static/") for name in names
+    }
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

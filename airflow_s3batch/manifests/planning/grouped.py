@@ -17,6 +17,7 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.manifests.planning.class_totals import added
 from airflow_s3batch.manifests.planning.evening import evened
 from airflow_s3batch.manifests.planning.groups import (
     SET_WISE,
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.manifests.planning.selection import Selection
     from airflow_s3batch.manifests.sources.dataset import Dataset
+
+_LATER = frozenset({"storage_classes"})
+"""Counts that plans of an older release do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,8 @@ class Planning:
             staged.columns,
             shards,
             job.fingerprint,
+            staged.read,
+            staged.storage_classes,
         )
         return noted(self.storage, series, job, write_manifest(self.storage, job, manifest, self.log))
 
@@ -232,7 +238,7 @@ class Planning:
                 "clear the tasks that filter the groups (and the one that made them, if planning_tasks was changed)"
             )
         plan = GroupPlan.from_json(text, place=str(url))
-        if plan.counts.keys() != set(Staged._fields):
+        if plan.counts.keys() | _LATER != set(Staged._fields):
             raise JobDamagedError(f"{url}: left by another version of this package; clear the tasks of the groups")
         return plan
 
@@ -264,4 +270,5 @@ def _together(plans: Sequence[GroupPlan]) -> Staged:
         strays=sum(part.strays for part in parts),
         stray=next((part.stray for part in parts if part.stray), ""),
         unsized=sum(part.unsized for part in parts),
+        storage_classes=added([part.storage_classes for part in parts if part.rows]),
     )

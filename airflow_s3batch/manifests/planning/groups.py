@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,7 +75,7 @@ class GroupPlan:
 
     def to_json(self) -> str:
         """Return the text of ``group.json``."""
-        shards = [asdict(shard) for shard in self.shards]
+        shards = [shard.to_json() for shard in self.shards]
         return json.dumps({"format": FORMAT, "group": self.group, "counts": self.counts, "shards": shards}, indent=1)
 
     @classmethod
@@ -90,7 +90,7 @@ class GroupPlan:
             data = json.loads(text)
             if data["format"] != FORMAT:
                 raise JobDamagedError(f"{place}: this version reads {FORMAT!r}; clear the task that made it")
-            shards = tuple(ShardFile(**shard) for shard in data["shards"])
+            shards = tuple(ShardFile.from_json(shard) for shard in data["shards"])
             plan = cls(int(data["group"]), dict(data["counts"]), shards)
             adds_up = sum(shard.rows for shard in shards) == plan.rows
         except (ValueError, KeyError, TypeError) as error:

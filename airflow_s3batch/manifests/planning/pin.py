@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import platform
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-import pyarrow as pa
-
 from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
+from airflow_s3batch.core.formats import JOB as JOB_FORMAT
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import NO_COLUMNS
-from airflow_s3batch.version import __version__
+from airflow_s3batch.engine.versions import versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.manifests.planning.selection import Selection
 
-FORMAT = "airflow-s3batch-job/1"
+FORMAT = JOB_FORMAT
 _NO_ESSENCE = frozenset(
     {"kind", "guards", "objects_per_shard", "max_shards", "max_age_s", "min_objects", "max_objects"}
 )
@@ -44,6 +41,7 @@ class Job:
         comparison: what `since` and `exclude` of the selection came to when the job was started.
         about: who asked.
         created: ISO time at which the job was started, UTC.
+        cleaned: ISO time at which somebody began to remove the job's files; empty as long as nobody has.
     """
 
     layout: JobLayout
@@ -53,6 +51,7 @@ class Job:
     comparison: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
+    cleaned: str = ""
 
     def changes(self, selection: Selection) -> list[str]:
         """
@@ -79,8 +78,13 @@ class Job:
         Check that *selection* asks for the rows that the job was started for.
 
         Raises:
-            JobChangedError: it does not; the message names what changed.
+            JobChangedError: it does not; the message names what changed. Or the job's files were cleaned up since.
         """
+        if self.cleaned:
+            raise JobChangedError(
+                f"{self.layout.job}: the files of this job were cleaned up at {self.cleaned}, so nobody can tell what "
+                "is done and go on. Start a new run, or set resume=False to do all of it once more"
+            )
         changed = self.changes(selection)
         if not changed:
             return
@@ -129,6 +133,7 @@ def read_job(storage: Storage, layout: JobLayout) -> Job | None:
             dict(data.get("comparison", {})),
             dict(data.get("about", {})),
             str(data.get("created", "")),
+            str(data.get("cleaned", "")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{layout.job}: not the job.json of a job ({error!r})") from None
@@ -160,12 +165,7 @@ def write_job(
         "source": pinned,
         "comparison": dict(comparison),
         "about": dict(about),
-        "versions": {
-            "airflow_s3batch": __version__,
-            "duckdb": duckdb.__version__,
-            "pyarrow": pa.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
         "created": now.astimezone(dt.UTC).isoformat(),
     }
     storage.write(layout.job, (json.dumps(document, indent=1, default=str) + "\n").encode(), "application/json")

@@ -186,6 +186,8 @@ def _publish(storage: Storage, job: Job, selection: Selection, staged: Staged, *
         staged.columns,
         shards,
         job.fingerprint,
+        staged.read,
+        staged.storage_classes,
     )
     return write_manifest(storage, job, manifest, log)
 
@@ -204,7 +206,9 @@ def uploaded_shards(
         url = url_of(shard.index, shard.sha256)
         file_bytes = shard.path.stat().st_size
         storage.upload(shard.path, url, "application/vnd.apache.parquet")
-        shards.append(ShardFile(shard.index, url.key, shard.rows, shard.bytes, file_bytes, shard.sha256))
+        shards.append(
+            ShardFile(shard.index, url.key, shard.rows, shard.bytes, file_bytes, shard.sha256, shard.sizes)
+        )
     return tuple(shards)
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_s3batch.core.errors import JobDamagedError
-from airflow_s3batch.core.identity import series_id
+from airflow_s3batch.core.formats import SERIES as SERIES_FORMAT
 from airflow_s3batch.core.layout import JobLayout, SeriesLayout
 from airflow_s3batch.core.s3url import S3Url
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.manifests.planning.pin import Job
 
-FORMAT = "airflow-s3batch-series/1"
+FORMAT = SERIES_FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,8 @@ class Series:
     @classmethod
     def of(cls, job_url: S3Url, about: Mapping[str, Any]) -> Series | None:
         """Return the series of the task that *about* names, below the folder of all jobs; ``None`` if it names none."""
-        dag_id, task_id, map_index = about.get("dag_id"), about.get("task_id"), about.get("map_index")
-        if not dag_id or not task_id:
-            return None
-        name = series_id(str(dag_id), str(task_id), -1 if map_index is None else int(map_index))
-        return cls(job_url / f"series/{name}")
+        layout = SeriesLayout.of(job_url, about)
+        return cls(layout.url) if layout else None
 
     @classmethod
     def of_job(cls, job: Job) -> Series | None:

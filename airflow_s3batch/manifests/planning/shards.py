@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from airflow_s3batch.core.size_classes import SizeClasses
+from airflow_s3batch.manifests.planning.size_count import SizeCount
 from airflow_s3batch.manifests.planning.spread import dealt, turn_rows_for
 from airflow_s3batch.manifests.planning.stage_files import StagedFile, schema_of
 
@@ -65,6 +67,7 @@ class WrittenShard:
     Attributes:
         bytes: sum of the objects' sizes, as far as known.
         sha256: of the file, hex.
+        sizes: objects and bytes by size class, those of unknown size left out.
     """
 
     index: int
@@ -72,6 +75,7 @@ class WrittenShard:
     rows: int
     bytes: int
     sha256: str
+    sizes: SizeClasses = ()
 
 
 def write_shards(
@@ -88,17 +92,18 @@ def write_shards(
     rows_left = _Rows(files, range_rows)
     for index, rows in enumerate(sizes):
         path = folder / f"shard-{index:05d}.parquet"
-        size = 0
+        size, counted = 0, SizeCount()
         with pq.ParquetWriter(
             path, rows_left.schema, compression="zstd", use_dictionary=_dictionary_columns(rows_left.schema)
         ) as writer:
             for first in range(0, rows, range_rows):
                 table = rows_left.take(min(range_rows, rows - first))
                 size += pc.sum(table["size"]).as_py() or 0
+                counted.add(table["size"])
                 writer.write_table(table, row_group_size=range_rows)
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        yield WrittenShard(index, path, rows, size, digest)
+        yield WrittenShard(index, path, rows, size, digest, counted.classes())
         path.unlink()
 
 

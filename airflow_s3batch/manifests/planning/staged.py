@@ -49,6 +49,7 @@ class Staged(NamedTuple):
         strays: rows outside the guards' allowed buckets and prefixes.
         stray: URL of the first of them; empty if there is none.
         unsized: rows whose size is unknown.
+        storage_classes: rows and bytes by storage class.
     """
 
     files: tuple[StagedFile, ...]
@@ -60,6 +61,7 @@ class Staged(NamedTuple):
     strays: int
     stray: str
     unsized: int = 0
+    storage_classes: Mapping[str, tuple[int, int]] = {}
 
 
 class Stage:
@@ -146,6 +148,7 @@ class Stage:
             self._tally.strays,
             self._tally.stray,
             self._tally.unsized,
+            self._tally.classes.totals(),
         )
 
     def _checked(self, schema: pa.Schema) -> pa.Schema:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.manifests.planning.class_totals import ClassTotals
 
 if TYPE_CHECKING:
     from airflow_s3batch.manifests.planning.guards import Guards
@@ -27,6 +28,7 @@ class Tally:
         strays: rows outside the allowed buckets and prefixes.
         stray: URL of the first of them; empty if there is none.
         own: rows below the folder of the jobs themselves.
+        classes: the rows by storage class.
     """
 
     def __init__(self, guards: Guards, jobs: S3Url | None = None) -> None:
@@ -34,6 +36,7 @@ class Tally:
         self.bytes = self.unsized = self.strays = self.own = 0
         self._jobs = jobs if jobs and jobs.key else None
         self.buckets: Counter[str] = Counter()
+        self.classes = ClassTotals()
         self.stray = ""
         self._guards = guards
 
@@ -41,6 +44,7 @@ class Tally:
         """Count the rows of *batch*."""
         self.bytes += pc.sum(batch["size"]).as_py() or 0
         self.unsized += batch["size"].null_count
+        self.classes.add(batch)
         for bucket in pc.value_counts(batch["bucket"]):
             self.buckets[bucket["values"].as_py() or ""] += bucket["counts"].as_py()
         if self._jobs and self._jobs.bucket in self.buckets:

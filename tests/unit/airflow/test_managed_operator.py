@@ -70,6 +70,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr(bucket_job, "begin_round", found.begin_round)
     monkeypatch.setattr(bucket_job, "harvest", found.harvest)
     monkeypatch.setattr(bucket_job, "REPORT_INTERVAL_S", 0)
+    for name in ("check_before", "check"):  # nobody pauses the job
+        monkeypatch.setattr(bucket_job.BucketPause, name, lambda *_: None)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +62,7 @@ def test_returns_one_small_descriptor_per_shard(planner: dict[str, Any]) -> None
         "bytes": 200,
         "shards": 2,
         "source": "s3://inv/lake",
+        "try_number": 1,
     }
 
 
@@ -176,6 +178,15 @@ def test_runs_without_a_logical_date(planner: dict[str, Any]) -> None:
     assert planner["about"]["logical_date"] == "2026-11-01T00:00:00+00:00"
 
 
+def test_who_began_the_run_is_noted_where_airflow_tells(planner: dict[str, Any]) -> None:
+    """For the report; Airflow 3.1 does not tell."""
+    execute(operator(), TaskInstance())
+    assert (planner["about"]["run_type"], planner["about"]["triggered_by"]) == (None, None)
+    run = SimpleNamespace(run_type=SimpleNamespace(value="manual"), triggering_user_name="ada")
+    execute(operator(), TaskInstance(), dag_run=run)
+    assert (planner["about"]["run_type"], planner["about"]["triggered_by"]) == ("manual", "ada")
+
+
 def test_mapped_manifest_tasks_make_jobs_of_their_own(planner: dict[str, Any]) -> None:
     """The map index is part of the job's name."""
     execute(operator(), TaskInstance(map_index=4))
@@ -210,3 +221,27 @@ def test_managed_engine_gets_one_descriptor_per_job_of_aws(
     monkeypatch.setattr(conf, "getint", lambda *_, **__: 1)
     with pytest.raises(AirflowFailException, match=r"2 jobs of AWS would be needed.*max_map_length"):
         execute(operator(engine="managed"), ti)
+
+
+def test_the_cost_is_told_and_keeps_no_manifest_from_being_published(
+    planner: dict[str, Any], storage: MemoryStorage, caplog: pytest.LogCaptureFixture, capsys: Any
+) -> None:
+    """Trouble with the estimate is a line in the log; a table that is none stops the task before it plans."""
+    from airflow_s3batch.operations import PutObjectTagging
+
+    tag = PutObjectTagging({"k": "v"})
+    price = {"price": "1", "per": 1}
+    table = {"format": "airflow-s3batch-prices/1", "region": "r", "currency": "EUR", "date": "2026"}
+    caplog.set_level("INFO")
+    execute(operator(operation=tag, prices={**table, "prices": {"write.STANDARD": price}}), TaskInstance())
+    told = capsys.readouterr().out + caplog.text  # Airflow 3.1 logs elsewhere
+    assert "no cost estimate: s3://ops/shard-0: not a shard" in told  # the planner is a stand-in
+    del planner["name"]
+    with pytest.raises(AirflowFailException, match=r"price table prices=: .*no price 'x'"):
+        execute(operator(operation=tag, prices={**table, "prices": {"x": price}}), TaskInstance())
+    assert "name" not in planner
+
+
+def test_prices_without_an_operation_are_an_error() -> None:
+    with pytest.raises(ValueError, match="prices= goes with operation="):
+        operator(prices="s3://ops/prices.json")

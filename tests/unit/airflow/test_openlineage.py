@@ -105,7 +105,10 @@ def test_report_tells_of_the_whole_job() -> None:
         "s3://lake /": {},
     }
     assert told["outputs"] == {f"s3://{job.bucket} {job.key}/report": {"outputStatistics": {"rowCount": made.objects}}}
-    assert told["run"]["s3batch_job"]["job"]["failed"] == made.failed
+    facts = told["run"]["s3batch_job"]["job"]
+    for name in ("succeeded", "failed", "counted_failures", "not_attempted", "bytes", "is_green", "dry_run"):
+        assert facts[name] == getattr(made, name)
+    assert (facts["report_url"], "examples" in facts) == (made.report_url, False)
 
 
 def broken() -> Lineage:

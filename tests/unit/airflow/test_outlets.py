@@ -58,6 +58,7 @@ def test_events_hold_counts_and_places() -> None:
         "manifest_url": "s3://ops/s3batch/job-1/manifest/manifest.json",
         "rows": 3,
         "bytes": 5,
+        "source_rows": None,
         "shards": 1,
     }
     made = summary()
@@ -70,4 +71,9 @@ def test_events_hold_counts_and_places() -> None:
         "success" if made.is_green else "failed",
     )
     assert facts["report_url"] == made.report_url
+    assert (facts["counted_failures"], facts["not_attempted"]) == (made.counted_failures, made.not_attempted)
+    assert facts["verified"] is None
+    look = {"has_begun": True, "checked": 9, "differ": 2, "counted": 2, "unread": 0, "missing": 0, "examples": {}}
+    looked = summary(verification=look)
+    assert report_facts(looked)["verified"] == {"checked": 9, "differ": 2}
     assert not {"examples", "codes"} & facts.keys()

@@ -132,3 +132,17 @@ def test_a_rewrite_may_look_at_the_version_that_the_manifest_names() -> None:
 def test_keys_are_reached_through_s3_in_every_partition() -> None:
     found = statements(RewriteObject("SSE-KMS"), partition="aws-cn")["Keys"]["Condition"]["StringLike"]
     assert found == {"kms:ViaService": "s3.*.amazonaws.com*"}
+
+
+def test_a_verification_reads_what_was_done_and_no_more() -> None:
+    """With the credentials of the worker, or of the task behind AWS's job; on objects and on their copies."""
+    found = statements(CopyObject("archive", tags={"k": "v"}), verification=True)["Verification"]
+    assert found["Resource"] == ["arn:aws:s3:::lake/raw/*", "arn:aws:s3:::archive/*"]
+    reads = ["s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"]
+    assert found["Action"] == reads
+    tagging = PutObjectTagging({"k": "v"})
+    caller = statements(tagging, who="caller", engine="managed", role_arn=ROLE, verification=True)
+    assert caller["Verification"]["Action"] == reads
+    assert "Verification" not in statements(tagging)
+    with pytest.raises(ArgumentError, match="LambdaInvoke can't be verified"):
+        statements(LambdaInvoke("greet"), verification=True)

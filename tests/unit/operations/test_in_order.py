@@ -247,9 +247,14 @@ KNOWN = {
         "machine_problems",
         "probe",
         "warnings",
+        "verification_problems",
+        "compared",
+        "marks",
+        "reads_messages",
     },
-    "IAM": {"iam_actions", "managed_problems"},
-    "AS THE BASE HAS IT": {"validate", "serialize", "check_machine", "managed_iam_actions", "iam_places"},
+    "IAM": {"iam_actions", "managed_problems", "verification_iam_actions"},
+    "AS THE BASE HAS IT": {"validate", "serialize", "check_machine", "managed_iam_actions", "iam_places"}
+    | {"compares", "unverifiable", "skips_done"},
     "NOT FOR SEVERAL": {"batch_size", "batch_steps", "is_batchable", "invalid_code", "ends_sequence", "was_done"}
     | {"goes_with_object", "managed_name", "managed_form", "from_managed_form", "create_job_operation"},
 }

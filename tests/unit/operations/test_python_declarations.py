@@ -185,6 +185,7 @@ def test_results_tell_how_it_went(result: Any, outcome: Outcome) -> None:
         ["a"],
         Outcome(0, "not a code"),
         Outcome(0, "NotAttempted"),
+        Outcome(0, "DryRun"),
         Outcome("200"),  # type: ignore[arg-type]
         Outcome(404, 404),  # type: ignore[arg-type]
         Outcome(200, None),  # type: ignore[arg-type]

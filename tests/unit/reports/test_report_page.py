@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_s3batch.reports.html import report_page, visible
+from airflow_s3batch.reports.page import report_page, visible
 from airflow_s3batch.reports.summary import JobSummary
 
 EVIL = '<script>alert("1")</script>&amp;\u202egpj.\n\x00exe'
@@ -85,14 +85,14 @@ def test_page_tells_counts_verdict_causes_and_the_next_step() -> None:
     for expected in (
         "Red. 37 of 1,204,511 objects failed: 30 count, 0 are allowed.",
         "Succeeded 1,204,474",
-        "Size, succeeded 3.0 TiB",
+        "Size, succeeded 3 TiB",
         "Time at work 7 min 11 s",
         "Objects per second 2,795",
         "AccessDenied 30 below 0.01% yes s3://logs/a b.gz",
         "NoSuchKey 7 below 0.01% no, tolerated",
-        "clear the tasks quarantine.run of this Dag run",
+        "Clear the tasks quarantine.run of this Dag run",
         "s3://ops/job/report/failed.csv",
-        "is_latest team split_part(key, '/', 1)",
+        "By this condition is_latest Extra columns team split_part(key, '/', 1)",
         "Inventory s3://inv/daily/manifest.json Inventory of 2026-11-22 01:00:00 UTC",
         'Parameters {"tags": {"team": {"column": "team"}}}',
         "Run manual__1",

@@ -1,0 +1,43 @@
+"""What operators do that may only start what somebody has approved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_s3batch.core.s3url import S3Url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.operations.base import Operation
+
+
+def approval_task_problems(approval_task_id: Any) -> list[str]:
+    """Return what is wrong with the argument *approval_task_id* of an operation task."""
+    if approval_task_id is None or (isinstance(approval_task_id, str) and approval_task_id):
+        return []
+    return [f"approval_task_id={approval_task_id!r}: expected the full id of a BatchApprovalOperator, or None"]
+
+
+def check_approval(
+    approval_task_id: str | None,
+    job_url: str,
+    operation: Operation | Any,
+    storage: Callable[[], Storage],
+    log: Callable[[str], None],
+) -> None:
+    """
+    Check that task *approval_task_id* was told yes, to this *operation* on the manifest of the job at *job_url*.
+
+    Where there is no such task nothing is needed. *storage* returns where the job's files lie.
+
+    Raises:
+        ApprovalError: nobody said yes, or to something else; no object was touched.
+        S3BatchError: a file can't be read.
+    """
+    if approval_task_id:
+        from airflow_s3batch.engine.approval import check_approved
+
+        record = check_approved(storage(), S3Url.parse(job_url, what="job"), operation, approval_task_id)
+        log(f"This job was {record.sentence()}.")

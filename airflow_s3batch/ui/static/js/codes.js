@@ -1,0 +1,44 @@
+/** What the codes of failures mean to the person on call, and what helps. */
+
+const DENIED = "The credentials may not do this: look at the role's policy, the bucket's policy, the KMS key's and Object Lock.";
+const GONE = "The object has vanished since the manifest was made. Nothing is left to do for it.";
+const CHANGED = "The object has changed since the manifest was made, and was left alone. A newer inventory selects it as it is now.";
+const BUSY = "The store kept asking to slow down. Set a lower max_requests_per_s, then run these again.";
+const TROUBLE = "The store, or the way to it, kept failing. Run these again once it is well.";
+
+const MEANINGS = {
+  AccessDenied: DENIED,
+  AllAccessDisabled: DENIED,
+  "KMS.AccessDeniedException": DENIED,
+  AccessForbidden: DENIED,
+  NoSuchKey: GONE,
+  NoSuchVersion: GONE,
+  NoSuchBucket: "The bucket does not exist, or its name in the manifest is wrong.",
+  PreconditionFailed: CHANGED,
+  ConditionalRequestConflict: CHANGED,
+  InvalidObjectState: "The object is archived: restore it first, then run these again.",
+  RestoreAlreadyInProgress: "The object is being restored already. S3RestoreSensor waits until it can be read.",
+  SlowDown: BUSY,
+  ThrottlingException: BUSY,
+  TooManyRequests: BUSY,
+  RequestLimitExceeded: BUSY,
+  ServiceUnavailable: BUSY,
+  InternalError: TROUBLE,
+  RequestTimeout: TROUBLE,
+  NotAttempted: "The job ended before these were reached. Clear the task: only what is not done yet is run.",
+  OutcomeUnknown: "A task was lost while these were under way, and doing them twice is not safe. Look at them before you run them again.",
+  DryRun: "This would be done. Nothing was changed: it was a dry run.",
+  InvalidTag: "The store does not take these tags: S3 has limits on number, length and characters.",
+  InvalidRequest: "The store does not take the request as it is: the message in the task's log says why.",
+  MethodNotAllowed: "The store does not allow this on the object: most often it is a delete marker.",
+  EntityTooLarge: "The object is larger than this operation can take.",
+  InvalidAccessKeyId: "The credentials are unknown to the store: look at the Airflow connection.",
+  ExpiredToken: "The credentials expired while the job ran: run these again with fresh ones.",
+  RequestTimeTooSkewed: "The worker's clock differs too much from the store's: set it right.",
+  KeyTooLongError: "The new key is longer than 1,024 bytes.",
+};
+
+/** Return what *code* means, or nothing if it does not speak for itself. */
+export function meaning(code) {
+  return MEANINGS[code] ?? "";
+}

@@ -1,0 +1,519 @@
+"""
+A metadata database with jobs in every state, for tests of the page and of what serves it, and for screenshots.
+
+`install_plugin` lets Airflow find the page, `prepare` makes the database, `seed` fills it and tells where what is.
+Airflow must not have been imported before ``AIRFLOW_HOME`` was set. Nothing here needs S3.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seeded_database import Seeder, Task, sync_dags
+
+from airflow_s3batch.core.news import PLAN_KEY, PROGRESS_KEY, REPORT_KEY, PlanNews, ProgressNews, ReportNews
+
+DAGS = """
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import TaskGroup, dag
+
+from airflow_s3batch import BatchOperationOperator, BatchReportOperator, InventoryToManifestOperator
+from airflow_s3batch.operations import CopyObject, DeleteObject, PutObjectTagging
+from airflow_s3batch.operators import ManagedBatchJobOperator
+
+INVENTORY = "s3://inventories/prod-lake/daily"
+SELECTION = {"inventory": INVENTORY, "where": "encryption_status = 'NOT-SSE'", "job_url": "s3://ops/s3batch"}
+
+
+def tasks(prefix, operation, *, engine="worker", approve=False):
+    manifest = InventoryToManifestOperator(task_id="manifest", engine=engine, max_objects=5_000_000, **SELECTION)
+    if engine == "managed":
+        role = "arn:aws:iam::123456789012:role/s3-batch"
+        run = ManagedBatchJobOperator.partial(task_id="run", operation=operation, role_arn=role).expand(
+            bucket=manifest.output
+        )
+    else:
+        run = BatchOperationOperator.partial(task_id="run", operation=operation).expand(shard=manifest.output)
+    report = BatchReportOperator(
+        task_id="report", manifest_task_id=f"{prefix}manifest", operation_task_id=f"{prefix}run"
+    )
+    if approve:
+        approval = ApprovalOperator(task_id="approve", subject="Delete the objects?")
+        manifest >> approval >> run
+    manifest >> run >> report
+
+
+def job(dag_id, *group_ids, operation, **more):
+    @dag(dag_id=dag_id, schedule=None, tags=["s3batch"])
+    def seeded():
+        for group_id in group_ids:
+            with TaskGroup(group_id):
+                tasks(f"{group_id}.", operation, **more)
+        if not group_ids:
+            tasks("", operation, **more)
+
+    seeded()
+
+
+TAGS = PutObjectTagging({"quarantine": "true"})
+job("quarantine_unencrypted", "quarantine", operation=TAGS)
+job("expire_versions", "expire", operation=DeleteObject(), approve=True)
+job("tag_by_aws", "tag", operation=TAGS, engine="managed")
+job("copy_and_tag", "copy", "tag", operation=CopyObject(target_bucket="team-copy"))
+job("wired_by_hand", operation=TAGS)
+job("million_objects", "big", operation=TAGS)
+job("attacked", "evil", operation=TAGS)
+job("secret_lake", "quarantine", operation=TAGS)
+job("many_jobs", "job", operation=TAGS)
+"""
+
+MANIFEST, OPERATION, REPORT = "InventoryToManifestOperator", "BatchOperationOperator", "BatchReportOperator"
+MANAGED, APPROVAL = "ManagedBatchJobOperator", "ApprovalOperator"
+
+EVIL_KEYS = (
+    "<script>alert(1)</script>.csv",
+    '"><img src=x onerror=alert(1)>.gz',
+    '=HYPERLINK("http://evil.example","click").csv',
+    "\x1b[31mred\x1b[0m\u202egpj.exe",
+    "../../../etc/passwd",
+    "{{ 7*7 }}${7*7}' onload='x",
+)
+
+
+class Place(NamedTuple):
+    """Where a seeded job is."""
+
+    dag_id: str
+    run_id: str
+    group: str
+
+
+def prepare() -> None:
+    """Make the metadata database that ``AIRFLOW__DATABASE__SQL_ALCHEMY_CONN`` names, a new file below AIRFLOW_HOME."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+def install_plugin() -> None:
+    """Let Airflow find the page, also where the package lies in a folder and is not installed; before it starts."""
+    if not any(entry.name == "s3batch" for entry in entry_points(group="airflow.plugins")):
+        folder = Path(os.environ["AIRFLOW_HOME"]) / "plugins"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "s3batch_page.py").write_text("from airflow_s3batch.ui.plugin import S3BatchPlugin\n")
+
+
+def seed(*, now: datetime | None = None, shards: int = 1_000, many: int = 0) -> dict[str, Place]:
+    """
+    Fill the database; return the jobs by what they show.
+
+    Args:
+        now: the page's present; jobs at work have told their last news some seconds before.
+        shards: of the job ``million``.
+        many: so many more jobs that have ended, for paging.
+    """
+    from airflow.utils.session import create_session
+
+    sync_dags(Path(os.environ["AIRFLOW_HOME"]) / "dags", DAGS)
+    with create_session() as session:
+        return Seeding(Seeder(session), now or datetime.now(UTC)).all(shards, many)
+
+
+class Seeding:
+    """Makes the jobs; times are in minutes before *now*."""
+
+    def __init__(self, seeder: Seeder, now: datetime) -> None:
+        self.seeder = seeder
+        self.now = now
+        self.places: dict[str, Place] = {}
+
+    def all(self, shards: int, many: int) -> dict[str, Place]:
+        """Add every job."""
+        self.before_work()
+        self.at_work()
+        self.ended()
+        self.of_other_kinds()
+        self.million(shards)
+        self.attacked()
+        self.many(many)
+        return self.places
+
+    # -- states ---------------------------------------------------------------------------------
+
+    def before_work(self) -> None:
+        """Planning, refused, waiting for people, queued."""
+        name = "quarantine"
+        self.add("planning", "quarantine_unencrypted", name, 2, self.plan(name, 2, "running", state="planning"), [])
+        reason = (
+            "s3://inventories/prod-lake/daily/2026-11-22T01-00Z/manifest.json: the filter selects 7,204,511 objects, "
+            "more than max_objects=5,000,000; nothing was done to them. Narrow the filter, or raise max_objects if all "
+            "of them are meant"
+        )
+        refused = self.plan(name, 190, "failed", state="refused", reason=reason, minutes=3)
+        waits = [self.task(name, "run", OPERATION, "upstream_failed")]
+        no_report = self.report(name, 186, "failed", is_green=False, no_manifest=True, sentence=reason, objects=0)
+        self.add("refused", "quarantine_unencrypted", name, 190, refused, [*waits, no_report], state="failed")
+        self.add(
+            "awaiting_approval",
+            "expire_versions",
+            "expire",
+            25,
+            self.plan("expire", 25, "success", rows=1_204_511, operation=DELETE, approval="expire.approve"),
+            [self.approval("deferred", 22), self.task("expire", "run", OPERATION)],
+        )
+        self.add(
+            "queued",
+            "quarantine_unencrypted",
+            name,
+            5,
+            self.plan(name, 5, "success", rows=40_000),
+            [self.task(name, "run", OPERATION, "queued", index) for index in range(4)],
+        )
+
+    def at_work(self) -> None:
+        """Running, paused, reporting; one whose shards were retried and cleared."""
+        name = "quarantine"
+        work = [
+            self.shard(name, 0, 100_000, 100_000, 14, "success", began=31, slow_downs=3),
+            self.shard(name, 1, 100_000, 72_500, 11, "running", began=31, rate=41.5),
+            self.shard(name, 2, 100_000, 61_000, 12, "running", began=31, rate=38.0, slow_downs=2),
+            self.shard(name, 3, 100_000, 4_000, 0, "up_for_retry", began=31, told="stopped"),
+            self.task(name, "run", OPERATION, "scheduled", 4),
+        ]
+        self.add("running", "quarantine_unencrypted", name, 33, self.plan(name, 33, "success", rows=500_000), work)
+        control = {"state": "pause", "by": "ann@laptop", "at": self.iso(4), "reason": "the store is slow"}
+        work = [
+            self.shard(name, index, 50_000, 20_000, 0, "deferred", began=40, told="paused", control=control)
+            for index in range(3)
+        ]
+        self.add("paused", "quarantine_unencrypted", name, 42, self.plan(name, 42, "success", rows=150_000), work)
+        work = [self.shard(name, index, 50_000, 50_000, 0, "success", began=60) for index in range(2)]
+        last = self.task(name, "report", REPORT, "running", start=0.5)
+        self.add(
+            "reporting", "quarantine_unencrypted", name, 62, self.plan(name, 62, "success", rows=100_000), [*work, last]
+        )
+        work = [
+            self.shard(name, 0, 50_000, 50_000, 0, "success", began=300),
+            self.shard(name, 1, 50_000, 50_000, 900, "queued", began=300, told="ended", tries=1),
+            self.shard(name, 2, 50_000, 30_000, 10, "running", began=3, rate=220.0, tries=2),
+        ]
+        self.add("cleared", "quarantine_unencrypted", name, 305, self.plan(name, 305, "success", rows=150_000), work)
+
+    def ended(self) -> None:
+        """Success, failed, skipped, rejected."""
+        name = "quarantine"
+        work = [self.shard(name, index, 50_000, 50_000, 0, "success", began=1_500) for index in range(4)]
+        report = self.report(name, 1_480, "success", objects=200_000, succeeded=200_000)
+        plan = self.plan(name, 1_503, "success", rows=200_000)
+        self.add("success", "quarantine_unencrypted", name, 1_503, plan, [*work, report], state="success")
+        work = [self.shard(name, index, 50_000, 50_000, 19, "failed", began=2_900) for index in range(2)]
+        report = self.report(name, 2_880, "failed", objects=100_000, succeeded=99_962, failed=38, is_green=False)
+        plan = self.plan(name, 2_903, "success", rows=100_000)
+        self.add("failed", "quarantine_unencrypted", name, 2_903, plan, [*work, report], state="failed")
+        empty = self.plan(name, 4_300, "skipped", told=False)
+        rest = [self.task(name, "run", OPERATION, "skipped"), self.task(name, "report", REPORT, "skipped")]
+        self.add("skipped", "quarantine_unencrypted", name, 4_300, empty, rest, state="success")
+        lost = self.plan(name, 5_000, "upstream_failed", told=False)
+        rest = [self.task(name, "run", OPERATION, "upstream_failed")]
+        sentence = "there is no manifest to report on: task 'quarantine.manifest' is upstream_failed"
+        red = self.report(name, 4_999, "failed", is_green=False, no_manifest=True, sentence=sentence)
+        self.add("no_manifest", "quarantine_unencrypted", name, 5_000, lost, [*rest, red], state="failed")
+        plan = self.plan("expire", 1_600, "success", rows=9_000, operation=DELETE, approval="expire.approve")
+        answer = {"responded_at": self.at(1_590), "responded_by": {"id": "ann", "name": "Ann"}}
+        approval = self.approval("success", 1_595, chosen_options=["Reject"], **answer)
+        rest = [self.task("expire", "run", OPERATION, "skipped"), self.task("expire", "report", REPORT, "skipped")]
+        self.add("rejected", "expire_versions", "expire", 1_600, plan, [approval, *rest], state="success")
+
+    def of_other_kinds(self) -> None:
+        """The managed engine, two jobs in a run, a job wired by hand, a dry run, one of a Dag that few may read."""
+        plan = self.plan("tag", 50, "success", rows=2_000_000, engine="managed")
+        work = [self.aws_job("lake-a", 0, 1_500_000, 600_000, 9), self.aws_job("lake-b", 1, 500_000, 0, 0, "Preparing")]
+        self.add("managed", "tag_by_aws", "tag", 50, plan, work)
+        first = [
+            self.plan("copy", 90, "success", rows=60_000),
+            self.shard("copy", 0, 60_000, 60_000, 0, "success", began=88),
+            self.report("copy", 70, "success", objects=60_000, succeeded=60_000),
+        ]
+        second = [self.plan("tag", 69, "success", rows=60_000), self.shard("tag", 0, 60_000, 9_000, 0, "running")]
+        self.add("two_jobs", "copy_and_tag", "tag", 90, first[0], [*first[1:], *second])
+        plan = self.plan("", 20, "success", rows=10_000)
+        work = [self.shard("", 0, 10_000, 5_000, 2, "running", began=18)]
+        self.add("by_hand", "wired_by_hand", "", 20, plan, work)
+        plan = self.plan("", 3_000, "success", rows=10_000)
+        codes = {"DryRun": (9_990, ()), "AccessDenied": (10, ("s3://lake/a.gz",))}
+        report = self.report("", 2_990, "success", objects=10_000, failed=10_000, dry_run=True, codes=codes)
+        work = [self.shard("", 0, 10_000, 10_000, 10, "success", began=2_995, dry_run=True)]
+        self.add("dry_run", "wired_by_hand", "", 3_000, plan, [*work, report], state="success")
+        self.add("secret", "secret_lake", "quarantine", 15, self.plan("quarantine", 15, "success", rows=1_000), [])
+
+    def million(self, shards: int) -> None:
+        """Add a large job in the middle of its work."""
+        rows = 5_000
+        work = []
+        for index in range(shards):
+            if index < shards // 2:
+                work.append(self.shard("big", index, rows, rows, index % 7, "success", began=120 - index % 60))
+            elif index < shards * 3 // 5:
+                done = 1_000 + 37 * index % 3_900
+                work.append(self.shard("big", index, rows, done, index % 3, "running", began=20, rate=35 + index % 9))
+            else:
+                work.append(self.task("big", "run", OPERATION, "scheduled", index))
+        plan = self.plan("big", 125, "success", rows=rows * shards)
+        self.add("million", "million_objects", "big", 125, plan, work)
+
+    def attacked(self) -> None:
+        """Add a job with an attacker's keys, and XComs that are no news at all."""
+        from airflow_s3batch.core.keys import encode_key
+
+        urls = tuple(f"s3://lake/{encode_key(key)}" for key in EVIL_KEYS)
+        codes = {"AccessDenied": (40, urls[:3]), "<b>Evil</b>": (2, urls[3:])}
+        shard = self.shard("evil", 0, 1_000, 500, 42, "running", began=5, codes=codes, rate=3.0)
+        plan = self.plan("evil", 6, "success", rows=5_000, reason="<img src=x onerror=alert(1)>\u202e")
+        bad = [
+            'raw:{"v":1,"job":"s3://x/y","rows":1e999,"done":NaN,"failed":-5,"rate":"fast","history":[[1,2],{"a":1}]}',
+            "raw:" + "[" * 20_000,
+            'raw:{"v":1,"job":{"a":[]},"codes":"many"}',
+            {"v": 1, "job": "javascript:alert(1)", "codes": {"x" * 9_000: [1, ["y" * 9_000]]}, "rows": 10**400},
+            "raw:null",
+            {"v": 2, "job": "s3://of/the/future"},
+            {"v": 1, "job": "s3://x/y", "junk": "z" * 300_000},
+        ]
+        odd = [self.task("evil", "run", OPERATION, "running", index + 1, start=4) for index in range(len(bad))]
+        for task, value in zip(odd, bad, strict=True):
+            task.xcoms = {PROGRESS_KEY: value, PLAN_KEY: value, REPORT_KEY: value}
+        self.add("attacked", "attacked", "evil", 6, plan, [shard, *odd])
+
+    def many(self, number: int) -> None:
+        """Add jobs that have ended, a quarter of them red."""
+        for index in range(number):
+            minutes = 30 + index * 20 % 40_000
+            is_green = index % 4 != 0
+            plan = self.plan("job", minutes, "success", rows=100 + index)
+            failed = 0 if is_green else 1 + index % 50
+            report = self.report(
+                "job",
+                minutes - 10,
+                "success" if is_green else "failed",
+                objects=100 + index,
+                succeeded=100 + index - failed,
+                failed=failed,
+                is_green=is_green,
+            )
+            work = [self.shard("job", 0, 100 + index, 100 + index, failed, "success" if is_green else "failed")]
+            self.add(f"many_{index}", "many_jobs", "job", minutes, plan, [*work, report], state=report.state)
+
+    # -- pieces ---------------------------------------------------------------------------------
+
+    def add(self, name: str, dag_id: str, group: str, began: float, first: Task, rest: list[Task], **run: Any) -> None:
+        """Add the run *name*; the tasks that *rest* does not have are there, and not begun."""
+        tasks = [first, *rest]
+        for prefix in {task.task_id.rpartition(".")[0] for task in tasks}:
+            there = {task.task_id for task in tasks}
+            missing = [("run", OPERATION), ("report", REPORT)]
+            tasks += [self.task(prefix, part, op) for part, op in missing if _id(prefix, part) not in there]
+        run_id = f"manual__{self.at(began):%Y-%m-%dT%H:%M:%S}+00:00_{name}"
+        state = run.get("state", "running")
+        self.seeder.run(dag_id, run_id, state, self.at(began), tasks, is_over=state != "running")
+        self.places[name] = Place(dag_id, run_id, group)
+
+    def at(self, minutes: float) -> datetime:
+        """Return the time so many minutes ago."""
+        return self.now - timedelta(minutes=minutes)
+
+    def iso(self, minutes: float) -> str:
+        """Return it as text."""
+        return self.at(minutes).isoformat(timespec="milliseconds")
+
+    def task(
+        self,
+        group: str,
+        part: str,
+        operator: str,
+        state: str | None = None,
+        index: int = -1,
+        start: float | None = None,
+    ) -> Task:
+        """Return a task without news."""
+        label = f"shard {index}" if index >= 0 else None
+        began = None if start is None else self.at(start)
+        return Task(_id(group, part), operator, state, index, start=began, label=label)
+
+    def plan(
+        self, group: str, began: float, ti_state: str, *, told: bool = True, minutes: float = 1, **news: Any
+    ) -> Task:
+        """Return a manifest task, *told* if it has begun."""
+        approval = news.pop("approval", None)
+        over = ti_state not in ("running", None)
+        plan = PlanNews(
+            job=self.job_url(group) if news.get("state", "published") == "published" else "",
+            **{"state": "published", "operation": TAGGING, **news},
+            source="inventory",
+            source_name="s3://inventories/prod-lake/daily",
+            as_of=self.iso(began + 600),
+            sql="encryption_status = 'NOT-SSE' AND is_latest AND NOT is_delete_marker",
+            columns={"team": "split_part(key, '/', 1)"},
+            bytes=news.get("rows", 0) * 1_048_576,
+            shards=max(1, news.get("rows", 0) // 50_000) if news.get("rows") else 0,
+            guards={"max_objects": 5_000_000, "max_change": 0.5, "allowed_buckets": ["prod-lake"]},
+            started=self.iso(began),
+            ended=self.iso(began - minutes) if over else None,
+            storage_classes={"STANDARD": [news.get("rows", 0), news.get("rows", 0) * 1_048_576]},
+            jobs=(
+                {"operation": _id(group, "run"), "report": _id(group, "report")}
+                | ({"approval": approval} if approval else {}),
+            ),
+            task_id=_id(group, "manifest"),
+        )
+        return Task(
+            _id(group, "manifest"),
+            MANIFEST,
+            ti_state,
+            start=self.at(began) if told else None,
+            end=self.at(began - minutes) if told and over else None,
+            xcoms={PLAN_KEY: plan.to_json()} if told else {},
+        )
+
+    def shard(
+        self,
+        group: str,
+        index: int,
+        rows: int,
+        done: int,
+        failed: int,
+        ti_state: str,
+        *,
+        began: float = 10,
+        told: str = "",
+        tries: int = 1,
+        **news: Any,
+    ) -> Task:
+        """Return the task of a shard that has told how far it is."""
+        is_over = ti_state in ("success", "failed")
+        seconds = (min(20, began / 2) if is_over else began - 0.1) * 60
+        ended = began - seconds / 60
+        progress = ProgressNews(
+            job=self.job_url(group),
+            shard=index,
+            operation="put_object_tagging",
+            rows=rows,
+            done=done,
+            failed=failed,
+            state=told or ("ended" if is_over else "running"),
+            requests_per_s=news.get("rate"),
+            in_flight=0 if is_over else 96,
+            window=96.0,
+            most=128,
+            started=self.iso(began),
+            at=self.iso(ended),
+            history=history(seconds, done, failed, news.get("slow_downs", 0)),
+            **{"codes": {"AccessDenied": (failed, ("s3://lake/a%20b.gz",))} if failed else {}, **news},
+        )
+        return Task(
+            _id(group, "run"),
+            OPERATION,
+            ti_state,
+            index,
+            tries,
+            self.at(began),
+            self.at(ended) if ti_state in ("success", "failed", "up_for_retry") else None,
+            f"shard {index} · {rows:,} objects",
+            {PROGRESS_KEY: progress.to_json()},
+        )
+
+    def aws_job(self, bucket: str, index: int, rows: int, done: int, failed: int, status: str = "Active") -> Task:
+        """Return the task of a bucket for which AWS works."""
+        job_id = f"f3cc4fd9-3c9f-4a1c-9f3c-{index:012d}"
+        progress = ProgressNews(
+            job=self.job_url("tag"),
+            bucket=bucket,
+            engine="managed",
+            operation="put_object_tagging",
+            rows=rows,
+            done=done,
+            failed=failed,
+            started=self.iso(48),
+            at=self.iso(0.4),
+            history=history(2_850, done, failed, 0),
+            aws_job={
+                "id": job_id,
+                "status": status,
+                "url": f"https://console.aws.amazon.com/s3/jobs/{job_id}?region=eu-central-1",
+            },
+        )
+        start, label = self.at(48), f"{bucket} · {rows:,} objects"
+        return Task("tag.run", MANAGED, "deferred", index, 1, start, None, label, {PROGRESS_KEY: progress.to_json()})
+
+    def report(self, group: str, began: float, ti_state: str, **news: Any) -> Task:
+        """Return a report task that has ended."""
+        failed = news.get("failed", 0)
+        url = f"{self.job_url(group)}/report"
+        codes = {"AccessDenied": (failed - failed // 3, ("s3://lake/a%20b.gz",)), "NoSuchKey": (failed // 3, ())}
+        told = ReportNews(
+            job=self.job_url(group),
+            operation="put_object_tagging",
+            declared=TAGGING,
+            **{
+                "is_green": True,
+                "codes": codes if failed else {},
+                "sentence": f"put_object_tagging: {failed:,} of {news.get('objects', 0):,} objects failed.",
+                **news,
+            },
+            counted_failures=failed,
+            bytes=news.get("succeeded", 0) * 1_048_576,
+            duration_s=1_200.0,
+            rate=round(news.get("objects", 0) / 1_200, 1),
+            started=self.iso(began + 20),
+            ended=self.iso(began),
+            report_url=f"{url}/manifest.json",
+            failed_url=f"{url}/failed.csv" if failed else "",
+            html_url=f"{url}/report.html",
+            summary_url=f"{url}/summary.json",
+            task_ids={name: _id(group, part) for name, part in (("manifest", "manifest"), ("operation", "run"))},
+        )
+        start, end = self.at(began), self.at(began - 0.5)
+        return Task(_id(group, "report"), REPORT, ti_state, start=start, end=end, xcoms={REPORT_KEY: told.to_json()})
+
+    def approval(self, ti_state: str, began: float, **answer: Any) -> Task:
+        """Return a task that asks people."""
+        is_over = ti_state not in ("deferred", "awaiting_input")
+        return Task(
+            "expire.approve",
+            APPROVAL,
+            ti_state,
+            start=self.at(began),
+            end=self.at(began - 5) if is_over else None,
+            request={
+                "subject": "Delete 1,204,511 objects (1.2 TB)?",
+                "body": "They are noncurrent versions, older than three months.",
+                "created_at": self.at(began),
+                **answer,
+            },
+        )
+
+    def job_url(self, group: str) -> str:
+        """Return a job's folder."""
+        return f"s3://ops/s3batch/seeded-{group or 'by-hand'}-0123456789ab"
+
+
+TAGGING = {"operation": "PutObjectTagging", "tags": {"quarantine": "true"}}
+DELETE = {"operation": "DeleteObject", "bypass_governance": False}
+
+
+def history(seconds: float, done: int, failed: int, slow_downs: int) -> tuple[tuple[float, int, int, int], ...]:
+    """Return points of an attempt that was slow in the middle."""
+    points = []
+    for index in range(31):
+        share = index / 30
+        bent = share if share < 0.4 else 0.4 + (share - 0.4) * 0.3 if share < 0.6 else 0.46 + (share - 0.6) * 1.35
+        points.append(
+            (round(seconds * share, 1), int(done * bent), int(failed * bent), int(slow_downs * (share > 0.4)))
+        )
+    return tuple(points)
+
+
+def _id(group: str, part: str) -> str:
+    return f"{group}.{part}" if group else part
