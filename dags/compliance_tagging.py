@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import dag
+from airflow.sdk import Param, dag
 
 from airflow_s3batch import s3_batch_job
 from airflow_s3batch.operations import Column, PutObjectTagging
@@ -14,7 +14,12 @@ INVENTORY = "{{ var.value.get('s3batch_inventory', 's3://inventories/prod-lake/d
 JOB_URL = "{{ var.value.get('s3batch_job_url', 's3://ops/s3batch') }}"
 
 
-@dag(schedule="@weekly", start_date=datetime(2026, 1, 1), tags=["s3batch"])  # noqa: DTZ001 - Airflow takes it for UTC
+@dag(
+    schedule="@weekly",
+    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - Airflow takes it for UTC
+    params={"dry_run": Param(False, type="boolean", description="look at each object, change none")},
+    tags=["s3batch"],
+)
 def compliance_tagging() -> None:
     """Replace the tags of unencrypted objects; the team is the first part of the key."""
     inventory = S3InventorySensor(
@@ -28,6 +33,7 @@ def compliance_tagging() -> None:
         operation=PutObjectTagging({"compliance": "unencrypted", "team": Column("team")}),
         job_url=JOB_URL,
         max_objects=5_000_000,
+        dry_run="{{ params.dry_run }}",
         failure_threshold=0.05,
     )
 

@@ -27,6 +27,8 @@ def weekly_encryption() -> None:
         operation=RewriteObject(encryption="SSE-S3"),
         job_url=JOB_URL,
         max_objects=5_000_000,
+        rehearse=100,  # really done to so many first; the rest only if none of them failed
+        verification=1_000,  # so many looked at again afterwards
         tolerate={"NoSuchKey", "NoSuchVersion", "PreconditionFailed"},
     )
 

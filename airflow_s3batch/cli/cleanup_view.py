@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_s3batch.cli.printing import print_facts, told
-from airflow_s3batch.cli.wording import number, size
+from airflow_s3batch.core.amounts import number, size
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from airflow_s3batch.cli.printing import print_facts, told
-from airflow_s3batch.cli.wording import number
+from airflow_s3batch.core.amounts import number
 
 if TYPE_CHECKING:
     from rich.console import Console

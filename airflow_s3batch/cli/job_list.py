@@ -8,18 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.cli.wording import time_of
+from airflow_s3batch.core.amounts import time_of
 from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.shards_seen import SILENT_S
 from airflow_s3batch.reports.job_folders import is_at_aws, job_names, last_pulse, read_job_folder
 from airflow_s3batch.reports.reading_ahead import reading_ahead
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.reports.job_folders import JobFolder
-
-ALIVE = timedelta(minutes=2)
-"""An attempt that has told for so long that it is alive is not: it tells every 10 s, and clocks differ."""
 
 SUCCESS, FAILED, RUNNING, PAUSED, UNFINISHED, DAMAGED = (
     "success",
@@ -129,7 +127,9 @@ def _line_of(job: JobFolder, pulse: datetime | None, now: datetime) -> JobLine:
 
 
 def _state(job: JobFolder, pulse: datetime | None, reported: datetime | None, now: datetime) -> str:
-    is_alive = pulse is not None and pulse > now - ALIVE and (reported is None or pulse > reported)
+    is_alive = (
+        pulse is not None and pulse > now - timedelta(seconds=SILENT_S) and (reported is None or pulse > reported)
+    )
     if job.is_paused and (reported is None or (pulse is not None and pulse > reported)):
         return PAUSED
     if is_alive:

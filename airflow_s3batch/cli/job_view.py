@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_s3batch.cli.printing import aligned, make_console, told
-from airflow_s3batch.cli.wording import duration, number
+from airflow_s3batch.core.amounts import duration, number
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_s3batch.core.errors import AccessError, ManifestError
 from airflow_s3batch.core.formats import JOB
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.stored_files import json_at
 
 if TYPE_CHECKING:
     import argparse
@@ -78,16 +78,6 @@ def nearest(
     if refusal is not None:
         raise refusal
     return None
-
-
-def json_at(storage: Storage, url: S3Url) -> Mapping[str, Any]:
-    """Return the JSON object at *url*; an empty one if there is none, or something else."""
-    body = storage.read(url)
-    try:
-        document = json.loads(body) if body is not None else {}
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _levels(url: S3Url) -> Iterator[S3Url]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3batch.cli.bars import bar
 from airflow_s3batch.cli.printing import aligned, print_facts, told
-from airflow_s3batch.cli.wording import bar, moment, number, share, size
+from airflow_s3batch.core.amounts import moment, number, share, size
 from airflow_s3batch.costs.money import money_range
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 from rich.text import Text
 
+from airflow_s3batch.cli.bars import bar
 from airflow_s3batch.cli.printing import aligned, print_facts, told
-from airflow_s3batch.cli.wording import bar, duration, moment, number, share, size
+from airflow_s3batch.core.amounts import duration, moment, number, share, size
 from airflow_s3batch.core.outcomes import NOT_ATTEMPTED
 
 if TYPE_CHECKING:

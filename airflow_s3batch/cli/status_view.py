@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_s3batch.cli.bars import bar
 from airflow_s3batch.cli.printing import told
-from airflow_s3batch.cli.wording import bar, duration, number, share
+from airflow_s3batch.core.amounts import duration, number, share
 from airflow_s3batch.engine.shards_seen import DONE, RUNNING, SILENT, STOPPED, WAITING, ShardSeen
 
 if TYPE_CHECKING:

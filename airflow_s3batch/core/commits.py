@@ -39,6 +39,11 @@ def ordinals_in(spans: Spans) -> Iterator[int]:
         yield from range(start, end)
 
 
+def number_in(spans: Spans) -> int:
+    """Return how many ordinals *spans* hold."""
+    return sum(end - start for start, end in spans)
+
+
 @dataclass(frozen=True, slots=True)
 class PartFile:
     """

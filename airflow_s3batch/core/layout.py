@@ -84,7 +84,7 @@ class SeriesLayout(NamedTuple):
         dag_id, task_id, map_index = about.get("dag_id"), about.get("task_id"), about.get("map_index")
         if not dag_id or not task_id:
             return None
-        name = series_id(str(dag_id), str(task_id), -1 if map_index is None else int(map_index))
+        name = series_id(str(dag_id), str(task_id), map_index if isinstance(map_index, int) else -1)
         return cls(jobs / f"series/{name}")
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from airflow_s3batch.core.byte_counts import told_bytes
+from airflow_s3batch.core.amounts import size
 
 NOT_ATTEMPTED = "NotAttempted"
 """ErrorCode of rows without an outcome. It always counts as a failure and can't be tolerated."""
@@ -19,6 +19,12 @@ DRY_RUN = "DryRun"
 
 VANISHED = frozenset({"NoSuchKey", "NoSuchVersion"})
 """Codes of objects that are gone since the manifest was made; tolerated unless the user says otherwise."""
+
+OTHER_CODES = "OtherCodes"
+"""Stands in a tally for codes beyond its first `Tally.MOST_CODES`. It always counts as a failure, as `NOT_ATTEMPTED`."""
+
+_ALWAYS_NAMED = VANISHED | {NOT_ATTEMPTED, OUTCOME_UNKNOWN, DRY_RUN}
+_ALWAYS_COUNT = frozenset({NOT_ATTEMPTED, OTHER_CODES})
 
 
 class Outcome(NamedTuple):
@@ -49,6 +55,9 @@ class Tally:
     """
     Counts over many outcomes; adds up over ranges, shards and jobs.
 
+    A store that makes up a code for each object does not make it large: what is beyond `MOST_CODES` is counted under
+    `OTHER_CODES`, and the counts stay right. A tolerated code that is met only then counts as a failure.
+
     Attributes:
         bytes: size of the objects that succeeded, as far as the manifest knew it; in a dry run, of those that the
             operation would be done to.
@@ -57,6 +66,8 @@ class Tally:
     """
 
     EXAMPLES_PER_CODE = 3
+    MOST_CODES = 200
+    MOST_IN_SENTENCE = 10
 
     succeeded: int = 0
     failed: int = 0
@@ -71,6 +82,8 @@ class Tally:
 
     def add_failures(self, code: str, number: int, examples: list[str]) -> None:
         """Count *number* failures with *code*; keep the first few of *examples*."""
+        if code not in self.codes and len(self.codes) >= self.MOST_CODES and code not in _ALWAYS_NAMED:
+            code = OTHER_CODES
         self.failed += number
         self.codes[code] = self.codes.get(code, 0) + number
         kept = self.examples.setdefault(code, [])
@@ -84,8 +97,8 @@ class Tally:
             self.add_failures(code, number, other.examples.get(code, []))
 
     def counted_failures(self, tolerate: frozenset[str]) -> int:
-        """Return the failures that count: all but those in *tolerate*; `NOT_ATTEMPTED` always counts."""
-        return sum(n for code, n in self.codes.items() if code == NOT_ATTEMPTED or code not in tolerate)
+        """Return the failures that count: all but those in *tolerate*; what was `NOT_ATTEMPTED` always counts."""
+        return sum(n for code, n in self.codes.items() if code in _ALWAYS_COUNT or code not in tolerate)
 
     def sentence(self) -> str:
         """
@@ -103,14 +116,16 @@ class Tally:
     def dry_sentence(self) -> str:
         """Return to how many objects a dry run's operation would be done, and to how many it could not be."""
         would_be = self.codes.get(DRY_RUN, 0)
-        size = f" ({told_bytes(self.bytes)})" if self.bytes else ""
+        of = f" ({size(self.bytes)})" if self.bytes else ""
         others = self.failed - would_be
         could_not = f"; {others:,} could not be ({self._codes_but(DRY_RUN)})" if others else ""
-        return f"would be done to {would_be:,} objects{size}{could_not}"
+        return f"would be done to {would_be:,} objects{of}{could_not}"
 
     def _codes_but(self, code: str = "") -> str:
         others = sorted((item for item in self.codes.items() if item[0] != code), key=lambda item: -item[1])
-        return ", ".join(f"{code} {n:,}" for code, n in others)
+        told = [f"{code} {n:,}" for code, n in others[: self.MOST_IN_SENTENCE]]
+        more = len(others) - len(told)
+        return ", ".join([*told, f"{more:,} more codes"] if more else told)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict; `from_json` reads it."""

@@ -3,6 +3,7 @@ As what S3 bills each request. The only place that knows.
 
 Source:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/aws-usage-report-understand.html
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html (multipart upload and pricing)
     https://aws.amazon.com/s3/pricing/
 """
 
@@ -21,15 +22,18 @@ class Billing(NamedTuple):
         storage_class: whose price it is: of the ``object``, of the ``target`` that is written, or always ``STANDARD``.
         is_maybe_free: AWS's pages leave open whether it counts as a DELETE; the low end of an estimate has it for free.
         is_maybe_standard: likewise whether it costs what it costs for STANDARD.
+        is_staged: costs what it costs for STANDARD where an archive is written: parts are put there once all are up.
     """
 
     kind: Literal["write", "read", "free", "restore", "invoke"]
     storage_class: Literal["object", "target", "STANDARD"] = "object"
     is_maybe_free: bool = False
     is_maybe_standard: bool = False
+    is_staged: bool = False
 
 
 _READ, _COPY = Billing("read"), Billing("write", "target")
+_PART = Billing("write", "target", is_staged=True)
 _SETTING = Billing("write", is_maybe_standard=True)
 _TAGS = Billing("write", "STANDARD")
 
@@ -37,7 +41,7 @@ BILLING = {
     "AbortMultipartUpload": Billing("free"),
     "CompleteMultipartUpload": _COPY,
     "CopyObject": _COPY,
-    "CreateMultipartUpload": _COPY,
+    "CreateMultipartUpload": _PART,
     "DeleteObject": Billing("free"),
     "DeleteObjectTagging": _TAGS._replace(is_maybe_free=True),
     "DeleteObjects": Billing("write", "STANDARD", is_maybe_free=True),
@@ -52,6 +56,6 @@ BILLING = {
     "PutObjectTagging": _TAGS,
     "RestoreObject": Billing("restore"),
     "UpdateObjectEncryption": _SETTING,
-    "UploadPartCopy": _COPY,
+    "UploadPartCopy": _PART,
 }
 """By API, as botocore names it: of all requests that operations declare."""

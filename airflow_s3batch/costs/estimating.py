@@ -11,7 +11,7 @@ from airflow_s3batch.core.manifest import UNKNOWN_CLASS
 from airflow_s3batch.costs.billing import BILLING
 from airflow_s3batch.costs.cost_estimate import CostEstimate, CostItem
 from airflow_s3batch.costs.counting import AWS, SAMPLE, Span, Spans, sent_for, spans_for
-from airflow_s3batch.costs.early_deletion import early_deletion
+from airflow_s3batch.costs.early_deletion import billed_bytes, early_deletion
 from airflow_s3batch.costs.words import assumptions, not_included, steps_of
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ class _Bill:
             replaced = _share(spans, storage_class, rows, "replaces")[1]
             months = early_deletion(storage_class)
             what = f"GB-months of {storage_class} that are billed although the objects go early"
-            self.add(f"storage.{storage_class}", what, 0, gb * replaced * months)
+            billed_gb = billed_bytes(storage_class, self._totals) / GB
+            self.add(f"storage.{storage_class}", what, 0, billed_gb * replaced * months)
 
     def take_restores(self, spans: Spans, operation: Operation) -> None:
         """Add what a restore costs besides its requests: bytes, and the copies while they are there."""
@@ -169,7 +170,7 @@ def _request_prices(sent: Sent, span: Span) -> Iterator[tuple[str, Decimal]]:
         yield _restore_price(sent), known
     elif billing.kind != "free":
         of = {"object": sent.storage_class, "target": sent.target_class}.get(billing.storage_class, "STANDARD")
-        of = "STANDARD" if of == UNKNOWN_CLASS else of
+        of = "STANDARD" if of == UNKNOWN_CLASS or (billing.is_staged and of in ("GLACIER", "DEEP_ARCHIVE")) else of
         is_open = billing.is_maybe_free or (billing.is_maybe_standard and of != "STANDARD")
         yield f"{billing.kind}.{of}", Decimal(0) if is_open else known
     if sent.uses_kms:

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
@@ -36,6 +36,13 @@ class Attempt(NamedTuple):
     def begin(cls, shard: int, try_number: int) -> Self:
         """Return a new attempt; *try_number* is Airflow's, from 1."""
         return cls(shard, f"{try_number:04d}-{int(time.time() * 1000):013d}-{secrets.token_hex(3)}", iso_now())
+
+    def behind(self, others: Iterable[str]) -> Self:
+        """Return the same attempt, named so that it sorts behind *others*: another task counts its own tries."""
+        newest = max(others, default="")
+        if newest < self.id:
+            return self
+        return self._replace(id=f"{int(newest.partition('-')[0]) + 1:04d}-{self.id.partition('-')[2]}")
 
     def announce(self, storage: Storage, generation: GenerationLayout, policy: Policy) -> None:
         """Write who works where since when, and what counts as failure from now on."""

@@ -75,6 +75,8 @@ class DryRun(Operation):
         parts = self.operation.operations if isinstance(self.operation, InOrder) else (self.operation,)
         look = _Look(obj)
         told = []
+        if context.is_replay:  # earlier attempts have looked, too, and done nothing
+            context = replace(context, is_replay=False)
         for number, part in enumerate(parts, 1):
             try:
                 own = part.for_object(obj)
@@ -98,30 +100,39 @@ class DryRun(Operation):
 
 
 class _Look:
-    """What is known of one object: whether a read of it has succeeded."""
+    """What is known of one object: whether a read of it has succeeded, and the ETag that it has shown."""
 
     def __init__(self, obj: S3Object) -> None:
         self._obj = obj
-        self.is_done = False
+        self._is_done = False
+        self._e_tag = ""
 
     def note(self, request: Request, response: Response) -> None:
         """Take note of an answer."""
         is_about = (request.bucket, request.key) == (self._obj.bucket, self._obj.key)
-        self.is_done = self.is_done or (is_about and response.is_success)
+        if is_about and response.is_success:
+            self._is_done = True
+            self._e_tag = response.headers.get("etag", "").strip('"') or self._e_tag
 
     def steps(self, unsent: Request) -> Steps[Outcome | None]:
-        """Yield one look; return why *unsent* could not be done, ``None`` if nothing is to be said against it."""
-        obj = self._obj
-        response = yield Request(_LOOK, obj.bucket, obj.key, obj.version_id)
-        self.note(Request(_LOOK, obj.bucket, obj.key), response)
-        if response.is_success:
-            wanted = dict(unsent.headers).get(_CONDITIONS.get(unsent.call.api, "if-match"), "").strip('"')
-            seen = response.headers.get("etag", "").strip('"')
-            if wanted and seen != wanted:
-                return Outcome(412, "PreconditionFailed", f"the object has changed: its ETag is {seen}, was {wanted}")
-            return None
-        is_telling = response.status == 404 or is_transient(response.error_code)
-        return response.outcome() if is_telling else None
+        """
+        Yield one look, if what is known already is not enough.
+
+        Return why *unsent* could not be done, ``None`` if nothing is to be said against it.
+        """
+        wanted = dict(unsent.headers).get(_CONDITIONS.get(unsent.call.api, "if-match"), "").strip('"')
+        if not self._is_done or (wanted and not self._e_tag):
+            obj = self._obj
+            request = Request(_LOOK, obj.bucket, obj.key, obj.version_id)
+            response = yield request
+            if not response.is_success:
+                is_telling = response.status == 404 or is_transient(response.error_code)
+                return response.outcome() if is_telling else None
+            self.note(request, response)
+        seen = self._e_tag
+        if wanted and seen != wanted:
+            return Outcome(412, "PreconditionFailed", f"the object has changed: its ETag is {seen}, was {wanted}")
+        return None
 
 
 def _stopped(operation: Operation, obj: S3Object, context: RunContext, look: _Look) -> Steps[Outcome]:
@@ -151,7 +162,7 @@ def _stopped(operation: Operation, obj: S3Object, context: RunContext, look: _Lo
 
 def _unsent(told: str, request: Request | Errand, look: _Look) -> Steps[Outcome]:
     """Return what a look at the object makes of a request that is not sent; functions are called for any object."""
-    if not look.is_done and isinstance(request, Request) and request.call.service == "s3":
+    if isinstance(request, Request) and request.call.service == "s3":
         why_not = yield from look.steps(request)
         if why_not is not None:
             return why_not

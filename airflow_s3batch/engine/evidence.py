@@ -41,6 +41,7 @@ class AttemptSummary(NamedTuple):
         abandoned: objects that were begun and have no outcome, for nobody waited for their last answer.
         failed: objects that failed.
         aws_job: id of the AWS job that it was; empty if a worker was at work.
+        objects: that have an outcome, by the attempt's own count.
     """
 
     requests: int
@@ -52,6 +53,7 @@ class AttemptSummary(NamedTuple):
     abandoned: int = 0
     failed: int = 0
     aws_job: str = ""
+    objects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ def _read_summary(storage: Storage, url: S3Url) -> AttemptSummary:
             int(data.get("abandoned", 0)),
             int(data["tally"]["failed"]),
             str(data.get("aws_job", "")),
+            int(data["tally"]["succeeded"]) + int(data["tally"]["failed"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{url}: not a shard summary of this package ({error!r})") from None

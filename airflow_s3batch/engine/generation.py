@@ -16,13 +16,17 @@ from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.engine.rehearsal_notes import is_only_rehearsed
 
 if TYPE_CHECKING:
-    from airflow_s3batch.core.layout import GenerationLayout, OperationLayout
+    from collections.abc import Iterator
+
+    from airflow_s3batch.core.layout import GenerationLayout, JobLayout, OperationLayout
     from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.policy import Policy
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.operations.base import Operation
 
 FORMAT = "airflow-s3batch-operation/1"
+_NO_TASKS = frozenset({"manifest", "report", "source"})
+"""Folders of a job that are no operation task's."""
 
 
 def open_generation(
@@ -94,6 +98,13 @@ def open_generation(
 def newest_generation(storage: Storage, task: OperationLayout) -> int:
     """Return the number of the task's newest generation, 0 if it was never started."""
     return max((int(name[1:]) for name in storage.folders(task.url) if re.fullmatch(r"g\d{4,}", name)), default=0)
+
+
+def newest_generations(storage: Storage, job: JobLayout) -> Iterator[tuple[str, GenerationLayout]]:
+    """Yield id and newest generation of each operation task of *job* that was ever started."""
+    for task_id in storage.folders(job.url):
+        if task_id not in _NO_TASKS and (number := newest_generation(storage, job.operation(task_id))):
+            yield task_id, job.operation(task_id).generation(number)
 
 
 def _forget_refusal(storage: Storage, refusal: S3Url) -> None:

@@ -100,9 +100,15 @@ class Recorder:
 
     @property
     def is_busy(self) -> bool:
-        """Whether so much is open or being written that no new object should be started."""
+        """
+        Whether so much is open or being written that no new object should be started.
+
+        Raises:
+            S3BatchError: a file could not be written; `finish` will say so, too, whatever the caller makes of it here.
+        """
         while self._pending and self._pending[0].done():
-            self._pending.popleft().result()
+            self._pending[0].result()
+            self._pending.popleft()
         return len(self._pending) >= _MOST_PENDING or len(self._open) >= _MOST_OPEN
 
     def wait_for_writers(self) -> None:

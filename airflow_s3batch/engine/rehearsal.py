@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.verdicts import is_transient
 from airflow_s3batch.engine.attempt import Attempt, iso_now
+from airflow_s3batch.engine.aws_rounds import refuse_beside_aws
 from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.job_manifest import published_manifest
 from airflow_s3batch.engine.policy import Policy, allowed_count
-from airflow_s3batch.engine.rehearsal_notes import BEGAN, ENDED, write_note
+from airflow_s3batch.engine.rehearsal_notes import BEGAN, ENDED, announced, write_note
 from airflow_s3batch.engine.sampling import sampled
 from airflow_s3batch.engine.shard import ShardRun
 from airflow_s3batch.operations.declared import for_workers
@@ -129,9 +130,12 @@ def rehearse(
     manifest = published_manifest(storage, layout)
     began = Attempt.begin(0, try_number)
     sample = sampled(manifest, objects)
-    attempts = {shard: Attempt.begin(shard, try_number) for shard in sample}
     policy = policy or Policy()
-    generation = _generation(storage, layout, task_id, chosen, policy, attempts, resume=resume)
+    refuse_beside_aws(storage, layout.operation(task_id), f"rehearsal of {chosen.name}")
+    generation = _generation(storage, layout, task_id, chosen, policy, sample, began.started, resume=resume)
+    attempts = {
+        shard: Attempt.begin(shard, try_number).behind(announced(storage, generation, shard)) for shard in sample
+    }
     note: dict[str, Any] = {
         "state": BEGAN,
         "objects": min(objects, manifest.rows),
@@ -192,6 +196,9 @@ class SampleRun(ShardRun):
     def _state(self, generation: GenerationLayout) -> ShardState:
         return super()._state(generation).only(self._rows)
 
+    def _named(self, state: ShardState) -> Attempt:  # noqa: ARG002 - the note has its name already
+        return self.attempt
+
     def _judge(self, summary: Summary, state: ShardState, threshold: Threshold) -> None:  # noqa: ARG002 - see above
         left = state.to_do - summary.tally.objects
         if left:
@@ -204,24 +211,17 @@ def _generation(
     task_id: str,
     operation: Operation,
     policy: Policy,
-    attempts: Mapping[int, Attempt],
+    shards: Iterable[int],
+    opened: str,
     *,
     resume: bool,
 ) -> GenerationLayout:
-    """Return the generation that all *attempts* work in; where one of them has to start over, all do."""
-    opened = [
-        open_generation(
-            storage,
-            layout.operation(task_id),
-            operation,
-            policy,
-            shard=shard,
-            resume=resume,
-            opened=attempt.started,
-        )
-        for shard, attempt in attempts.items()
+    """Return the generation for attempts at all *shards*; where one of them has to start over, all do."""
+    task = layout.operation(task_id)
+    found = [
+        open_generation(storage, task, operation, policy, shard=shard, resume=resume, opened=opened) for shard in shards
     ]
-    return opened[-1]
+    return found[-1]
 
 
 def _done(

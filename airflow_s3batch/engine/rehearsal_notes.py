@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError
@@ -48,6 +48,11 @@ def read_notes(storage: Storage, generation: GenerationLayout) -> list[Note]:
     return notes
 
 
+def rehearsal_attempts(notes: Sequence[Note]) -> frozenset[str]:
+    """Return all attempts that were rehearsals, whatever their shards."""
+    return frozenset(str(attempt) for note in notes for attempt in note["attempts"].values())
+
+
 def attempts_in(notes: list[Note], shard: int) -> frozenset[str]:
     """Return the attempts at *shard* that were rehearsals."""
     return frozenset(str(note["attempts"][str(shard)]) for note in notes if str(shard) in note["attempts"])
@@ -58,5 +63,10 @@ def is_only_rehearsed(storage: Storage, generation: GenerationLayout, shard: int
     rehearsed = attempts_in(read_notes(storage, generation), shard)
     if not rehearsed:
         return False
+    return announced(storage, generation, shard) <= rehearsed
+
+
+def announced(storage: Storage, generation: GenerationLayout, shard: int) -> set[str]:
+    """Return the attempts at *shard* that have begun, whoever made them."""
     names = (file.url.key.rpartition("/")[2] for file in storage.list(generation.shard(shard) / "attempt-"))
-    return {match[1] for match in map(_ATTEMPT, names) if match} <= rehearsed
+    return {match[1] for match in map(_ATTEMPT, names) if match}

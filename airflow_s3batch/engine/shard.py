@@ -149,6 +149,7 @@ class ShardRun:
         refuse_beside_aws(self.storage, self.task, self.name)
         generation = self._generation(resume=resume)
         state = self._state(generation)
+        self.attempt = self._named(state)
         lines = self._lines(state)
         if not state.to_do:
             lines.end()
@@ -192,6 +193,10 @@ class ShardRun:
     def _state(self, generation: GenerationLayout) -> ShardState:
         done_code = DRY_RUN if self.dry_run else ""
         return shard_state(self.storage, self.manifest, self.shard, generation, done_code=done_code)
+
+    def _named(self, state: ShardState) -> Attempt:
+        """Return the attempt, which sorts behind all before it: a rehearsal may have taken more tries."""
+        return self.attempt.behind(state.evidence.attempts)
 
     def _judge(self, summary: Summary, state: ShardState, threshold: Threshold) -> None:
         judge_shard(

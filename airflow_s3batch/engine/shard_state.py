@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,7 +28,8 @@ class ShardState:
         unfinished: what is to be done of them, by index: ``None`` for a whole range, else a byte for each of its rows
             that is 1 if the row is to be done. Ranges that are done are left out. At most a byte per row of the shard.
         to_do: how many rows that are.
-        ended: attempts that ended in order: what they have left without an outcome, they have not begun.
+        ended: attempts that ended in order, and all of whose outcomes are here: what they have left without one, they
+            have not begun. Of one that ends while its files are listed, the end may be seen and its last commits not.
         rows: how many rows are meant: the shard's, or those of a sample.
         is_sample: only a sample of the rows is meant.
     """
@@ -124,8 +127,12 @@ def shard_state(
     ranges = list(shard.ranges(manifest.range_rows))
     evidence = gather(storage, shard, generation.shard(shard.index), ranges[-1].index)
 
+    found, counting = Counter[str](), threading.Lock()
+
     def left(row_range: RowRange) -> Spans:
         commits = evidence.read_commits(storage, row_range)
+        with counting:
+            found.update({commit.attempt: commit.tally.objects for commit in commits})
         merged = merge(row_range, (commit for commit in commits if commit.attempt not in without))
         return _without_code(storage, generation.url.bucket, merged, done_code) if done_code else merged.unfinished
 
@@ -137,7 +144,9 @@ def shard_state(
             to_do += rows
             if rows:
                 unfinished[row_range.index] = _flags(spans, row_range.rows) if rows < row_range.rows else None
-    ended = frozenset(attempt for attempt, told in evidence.summaries.items() if not told.abandoned)
+    ended = frozenset(
+        attempt for attempt, told in evidence.summaries.items() if not told.abandoned and found[attempt] == told.objects
+    )
     return ShardState(evidence, {entry.index: entry for entry in ranges}, unfinished, to_do, ended, shard.rows)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_s3batch.engine.generation import newest_generation
 from airflow_s3batch.engine.job_news import ALIVE_BEATS, Pulse, read_pulses
 from airflow_s3batch.engine.policy import Policy
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_s3batch.core.layout import GenerationLayout, JobLayout
+    from airflow_s3batch.core.layout import GenerationLayout
     from airflow_s3batch.core.manifest import Manifest
     from airflow_s3batch.engine.storage import Storage
 
@@ -39,14 +37,6 @@ class ShardSeen(NamedTuple):
     failed: int = 0
     state: str = WAITING
     age_s: float | None = None
-
-
-def operation_generations(storage: Storage, job: JobLayout) -> Iterator[tuple[str, GenerationLayout]]:
-    """Yield name and newest generation of each operation task that was ever started."""
-    for task_id in storage.folders(job.url):
-        task = job.operation(task_id)
-        if number := newest_generation(storage, task):
-            yield task_id, task.generation(number)
 
 
 def shards_seen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from airflow_s3batch.core.errors import ArgumentError, JobChangedError
 from airflow_s3batch.core.layout import GenerationLayout
@@ -10,6 +11,7 @@ from airflow_s3batch.engine.attempt import Attempt
 from airflow_s3batch.engine.generation import newest_generation, open_generation, operation_document
 from airflow_s3batch.engine.job_manifest import published_manifest
 from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.engine.rehearsal_notes import read_notes, rehearsal_attempts
 from airflow_s3batch.engine.storage import Storage
 from airflow_s3batch.managed.asked import Asked
 from airflow_s3batch.managed.buckets import BucketRef
@@ -81,6 +83,8 @@ def begin_round(
 def _begin(asked: Asked, *, resume: bool) -> Round | None:
     manifest = published_manifest(asked.storage, asked.layout)
     generation = _generation(asked, resume=resume)
+    rehearsed = rehearsal_attempts(read_notes(asked.storage, generation))
+    asked = replace(asked, attempt=asked.attempt.behind(rehearsed))
     number = newest_round(asked.storage, generation, asked.ref.folder) or 1
     files = read_round(asked.storage, generation.round(asked.ref.folder, number))
     if files.job and not files.harvested:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_s3batch.engine.aws_rounds import rounds_in
-from airflow_s3batch.engine.shards_seen import operation_generations
+from airflow_s3batch.engine.generation import newest_generations
 from airflow_s3batch.managed.round_files import read_round
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class AwsJob(NamedTuple):
 
 def aws_jobs_of(storage: Storage, job: JobLayout) -> Iterator[AwsJob]:
     """Yield the AWS jobs of *job*'s operation tasks, oldest round first; none where workers do the work."""
-    for _, generation in operation_generations(storage, job):
+    for _, generation in newest_generations(storage, job):
         for folder, number in rounds_in(storage, generation):
             files = read_round(storage, generation.round(folder, number))
             if files.job is None:

@@ -172,7 +172,7 @@ class DeleteObject(Operation):
 
     def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
         head = yield Request(HEAD, obj.bucket, obj.key, obj.version_id)
-        if head.status == _GONE:
+        if head.status == _GONE and head.error_code != "NoSuchBucket":  # which may be another store's
             return AS_LEFT
         if not head.is_success and head.status != _IS_MARKER:
             return head.outcome()

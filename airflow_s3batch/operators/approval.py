@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +176,7 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
     def _why_not_asked(self, manifest: Manifest, storage: Storage, totals: Mapping[str, Any]) -> str:
         """Return why nobody needs to be asked, a clause; empty if somebody does."""
         from airflow_s3batch.core.approval_record import APPROVED
-        from airflow_s3batch.engine.approval import read_approval, why_other
+        from airflow_s3batch.engine.approval import read_approval, why_other, write_approval
 
         if not manifest.rows:
             return "the manifest is empty"
@@ -184,9 +185,11 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
         record = read_approval(storage, JobLayout(manifest.job_url))
         if record is None or record.state != APPROVED or record.task_id != self.task_id:
             return ""
-        is_cleared = record.manifest_try == _try_number(totals)  # this task, and not the manifest's, runs again
+        found_in = _try_number(totals)
+        is_cleared = record.manifest_try == found_in  # this task, and not the manifest's, runs again
         if is_cleared or why_other(record, manifest, self.operation):
             return ""
+        write_approval(storage, JobLayout(manifest.job_url), replace(record, manifest_try=found_in))
         return f"this operation on this manifest was {record.sentence()}"
 
     def _question(self, ti: Any, storage: Storage, job: JobLayout, manifest: Manifest) -> Question:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3batch.core.amounts import size
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.visible import visible
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST_SQL, MOST_PARAMETERS, MOST_NAME = 6_000, 6_000, 500
 MOST_CLASSES, MOST_CODES = 12, 10
-_UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 _ENGINES = {"worker": "Airflow workers", "managed": "AWS S3 Batch Operations"}
 
 
@@ -140,14 +140,6 @@ def fenced(text: str, most: int) -> str:
     more = f"\n… ({left:,} more characters; job.json has all)" if left > 0 else ""
     fence = "`" * max(3, _longest_run(shown) + 1)
     return f"{fence}text\n{shown}{more}\n{fence}"
-
-
-def size(number: int) -> str:
-    """Return so many bytes in decimal units, as bills count them."""
-    value, unit = float(number), 0
-    while value >= 1000 and unit + 1 < len(_UNITS):
-        value, unit = value / 1000, unit + 1
-    return f"{value:,.1f} {_UNITS[unit]}" if unit else f"{number:,} bytes"
 
 
 def _classes(manifest: Manifest) -> str:

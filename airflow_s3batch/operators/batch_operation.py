@@ -11,7 +11,6 @@ from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.outcomes import DRY_RUN, VANISHED, Summary
 from airflow_s3batch.hooks.arguments import as_flag, flag_problems, raise_for
 from airflow_s3batch.hooks.policies import policy_problems
-from airflow_s3batch.hooks.s3 import storage_on
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared, worker_problems
 from airflow_s3batch.operators.approved import approval_task_problems, check_approval
@@ -141,8 +140,6 @@ class BatchOperationOperator(PausableOperator):
         found = _problems(kwargs.get("operation"), *own)
         raise_for(cls.__name__, [*found, *deferrable_problems(kwargs.get("deferrable", True))])
         kwargs["operation"] = declared(kwargs.get("operation"))
-        if isinstance(kwargs.get("tolerate"), (set, frozenset)):
-            kwargs["tolerate"] = sorted(kwargs["tolerate"])  # a set would be serialized differently by each parse
         defaults = {"retries": RETRIES, "map_index_template": MAP_INDEX_TEMPLATE}
         return with_defaults(super().partial(**kwargs), kwargs, defaults)
 
@@ -152,14 +149,9 @@ class BatchOperationOperator(PausableOperator):
         dry_run = as_flag("dry_run", self.dry_run)
         if not dry_run:
             check_approval(self.approval_task_id, ref.job_url, self.operation, self.job_store.storage, self.log.info)
-        self._stop = threading.Event()
-        if self._is_killed:  # while Airflow was still making the connection
-            self._stop.set()
-        try:
-            with ShardTold(context["ti"], ref, self.operation.name, dry_run=dry_run) as told:  # type: ignore[union-attr]
-                summary = self._run_shard(ref, context["ti"].try_number, self._stop, told, dry_run=dry_run)
-        finally:
-            self._stop = None  # an event can't be copied, and Airflow copies operators
+        told_by = ShardTold(context["ti"], ref, self.operation.name, dry_run=dry_run)  # type: ignore[union-attr]
+        with self.stoppable() as stop, told_by as told:
+            summary = self._run_shard(ref, context["ti"].try_number, stop, told, dry_run=dry_run)
         if dry_run:
             tell_nothing(context, self)
             return _dry_counts(ref, summary)
@@ -173,19 +165,18 @@ class BatchOperationOperator(PausableOperator):
         from airflow_s3batch.engine.shard import run_shard
 
         access = self.store.access_with_source(self.source_aws_conn_id)
-        job_store = self.job_store
         return run_shard(
             ref,
             self.operation,
             access=access,
-            storage=storage_on(access) if job_store == self.store else job_store.storage(),
+            storage=self.job_storage(access),
             task_id=self.task_id,
             try_number=try_number,
             policy=self._policy(),
             resume=self.resume or self._goes_on,
             progress=self.log.info,
             stop=stop,
-            shares_store=job_store == self.store,
+            shares_store=self.job_store == self.store,
             tell=told.tell,
             dry_run=dry_run,
         )

@@ -199,8 +199,6 @@ class ManagedBatchJobOperator(PausableOperator):
             found.extend(source_problems(**{name: kwargs.get(name) for name in _SOURCE}))
         raise_for(cls.__name__, found)
         kwargs["operation"] = declared(kwargs.get("operation"))
-        if isinstance(kwargs.get("tolerate"), (set, frozenset)):
-            kwargs["tolerate"] = sorted(kwargs["tolerate"])  # a set would be serialized differently by each parse
         defaults = {"retries": RETRIES, "map_index_template": MAP_INDEX_TEMPLATE}
         return with_defaults(super().partial(**kwargs), kwargs, defaults)
 
@@ -348,15 +346,9 @@ class ManagedBatchJobOperator(PausableOperator):
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
 
     def _counts(self, ref: BucketRef, summary: Summary, context: Context) -> dict[str, Any]:
-        """Return what goes to XCom: counts only."""
+        """Tell metrics, page and lineage what was done; return its `_counts`."""
         TaskMetrics(task_tags(context["ti"], self.operation.name, "managed"), ref.bucket).take_aws(summary)
-        counts = {
-            "bucket": ref.bucket,
-            "objects": ref.rows or summary.objects,
-            "succeeded": summary.earlier + summary.succeeded,
-            "failed": summary.failed,
-            "seconds": round(summary.duration_s, 1),
-        }
+        counts = _counts(ref, summary)
         BucketTold(context["ti"], ref, self.operation.name).end(summary, has_told=self.has_job)
         buckets = [] if self.bucket is None else [ref.bucket]
         self.note_lineage(lambda: work_lineage(S3Url.parse(ref.job_url), buckets, self.operation, counts))

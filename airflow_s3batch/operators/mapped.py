@@ -1,4 +1,4 @@
-"""Defaults of operators that are mapped: Airflow 3.1 knows only its own where ``partial`` is called."""
+"""Arguments of operators that are mapped: Airflow 3.1 knows no defaults but its own where ``partial`` is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 
 def with_defaults(partial: OperatorPartial, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> OperatorPartial:
-    """Set those of *defaults* in *partial* that neither *given*, its arguments, nor any ``default_args`` name."""
+    """
+    Set those of *defaults* in *partial* that neither *given*, its arguments, nor any ``default_args`` name.
+
+    A set of codes to tolerate becomes a sorted list: each parse would serialize a set differently.
+    """
     dag, group = partial.kwargs.get("dag"), partial.kwargs.get("task_group")
     named = {
         **given,
@@ -19,4 +23,6 @@ def with_defaults(partial: OperatorPartial, given: Mapping[str, Any], defaults: 
         **(given.get("default_args") or {}),
     }
     partial.kwargs.update({name: value for name, value in defaults.items() if name not in named})
+    if isinstance(tolerate := partial.kwargs.get("tolerate"), set | frozenset):
+        partial.kwargs["tolerate"] = sorted(tolerate)
     return partial

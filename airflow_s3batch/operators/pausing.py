@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_s3batch.core.errors import InfrastructureError, PausedError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.errors import airflow_errors
+from airflow_s3batch.hooks.s3 import storage_on
 from airflow_s3batch.operators.base import S3BatchOperator
 from airflow_s3batch.triggers.job_control import POLL_INTERVAL_S, S3BatchJobControlTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_s3batch.engine.access import S3Access
+    from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.hooks.s3 import StoreSettings
 
 
@@ -60,6 +64,21 @@ class PausableOperator(S3BatchOperator):
         with airflow_errors():
             return self._run_or_wait(context)
 
+    def job_storage(self, access: S3Access) -> Storage:
+        """Return the store of the job's files: that of *access*, the objects', unless it has another connection."""
+        return storage_on(access) if self.job_store == self.store else self.job_store.storage()
+
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[threading.Event]:
+        """Give an event that `on_kill` sets; it is set from the start if the task was killed before."""
+        self._stop = stop = threading.Event()
+        if self._is_killed:
+            stop.set()
+        try:
+            yield stop
+        finally:
+            self._stop = None  # an event can't be copied, and Airflow copies operators
+
     def on_kill(self) -> None:
         """Let the engine record what is done, and end; called by Airflow on SIGTERM and on a timeout."""
         self._is_killed = True
@@ -100,14 +119,11 @@ class PausableOperator(S3BatchOperator):
         from airflow_s3batch.engine.pause_watch import PauseWatch
 
         watch = PauseWatch(self.job_store.storage(), JobLayout(S3Url.parse(self.paused_job)))
-        self._stop = stop = threading.Event()
-        try:
-            while not (self._is_killed or stop.wait(POLL_INTERVAL_S)):
+        with self.stoppable() as stop:
+            while not stop.wait(POLL_INTERVAL_S):
                 if why := watch.look():
                     self.log.info("%s", why)
                     return
-        finally:
-            self._stop = None  # an event can't be copied, and Airflow copies operators
         raise InfrastructureError("the task was asked to stop while its job was paused; the next attempt does the rest")
 
 

@@ -10,13 +10,12 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
 from airflow_s3batch.hooks.airflow_names import AirflowSkipException
 from airflow_s3batch.hooks.arguments import as_flag, as_int, flag_problems, is_template, raise_for
-from airflow_s3batch.hooks.s3 import storage_on
 from airflow_s3batch.hooks.task_ids import check_task_ids
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared
 from airflow_s3batch.operators.approved import approval_task_problems, check_approval
 from airflow_s3batch.operators.batch_operation import POLICY, RETRIES, operation_problems
-from airflow_s3batch.operators.pausing import PausableOperator
+from airflow_s3batch.operators.pausing import PausableOperator, deferrable_problems
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -111,6 +110,7 @@ class BatchRehearsalOperator(PausableOperator):
                 *operation_problems(operation, **policy),
                 *flag_problems("dry_run", dry_run),
                 *approval_task_problems(approval_task_id),
+                *deferrable_problems(deferrable),
             ],
         )
         self.operation = declared(operation)
@@ -126,13 +126,8 @@ class BatchRehearsalOperator(PausableOperator):
         if not job_url:
             raise AirflowSkipException("The manifest is empty, so there is nothing to rehearse.")
         check_approval(self.approval_task_id, job_url, self.operation, self.job_store.storage, self.log.info)
-        self._stop = threading.Event()
-        if self._is_killed:  # while Airflow was still making the connection
-            self._stop.set()
-        try:
-            rehearsal = self._rehearse(job_url, context["ti"].try_number, self._stop)
-        finally:
-            self._stop = None  # an event can't be copied, and Airflow copies operators
+        with self.stoppable() as stop:
+            rehearsal = self._rehearse(job_url, context["ti"].try_number, stop)
         self.log.info("%s.", rehearsal.sentence())
         return rehearsal.counts()
 
@@ -145,20 +140,19 @@ class BatchRehearsalOperator(PausableOperator):
         from airflow_s3batch.engine.rehearsal import rehearse
 
         access = self.store.access_with_source(self.source_aws_conn_id)
-        is_same_store = self.job_store == self.store
         return rehearse(
             job_url,
             self.operation,
             as_int("objects", self.objects) or 0,
             access=access,
-            storage=storage_on(access) if is_same_store else self.job_store.storage(),
+            storage=self.job_storage(access),
             task_id=self.operation_task_id,
             try_number=try_number,
             policy=self._policy(),
             resume=self.resume or self._goes_on,
             progress=self.log.info,
             stop=stop,
-            shares_store=is_same_store,
+            shares_store=self.job_store == self.store,
         )
 
     def _policy(self) -> Policy:

@@ -15,7 +15,6 @@ from airflow_s3batch.core.outcomes import VANISHED, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.arguments import as_int, is_template, raise_for
 from airflow_s3batch.hooks.policies import policy_problems
-from airflow_s3batch.hooks.s3 import storage_on
 from airflow_s3batch.hooks.task_ids import check_task_ids
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declaration_problems, declared
@@ -125,8 +124,6 @@ class BatchVerificationOperator(PausableOperator):
         policy = {name: kwargs[name] for name in POLICY if name in kwargs}
         raise_for(cls.__name__, verification_problems(kwargs.get("operation"), kwargs.get("objects"), **policy))
         kwargs["operation"] = declared(kwargs.get("operation"))
-        if isinstance(kwargs.get("tolerate"), (set, frozenset)):
-            kwargs["tolerate"] = sorted(kwargs["tolerate"])  # a set would be serialized differently by each parse
         return with_defaults(super().partial(**kwargs), kwargs, DEFAULTS)
 
     @property
@@ -139,19 +136,15 @@ class BatchVerificationOperator(PausableOperator):
         from airflow_s3batch.engine.verification_verdict import judge_looks
 
         check_task_ids(self, context, "operation_task_id")
-        self._stop = threading.Event()
-        if self._is_killed:  # while Airflow was still making the connection
-            self._stop.set()
-        try:
-            verification, shards = self._verification(self._stop)
+        raise_for(type(self).__name__, _number_problems(as_int("objects", self.objects)))
+        with self.stoppable() as stop:
+            verification, shards = self._verification(stop)
             verification.ask()
             summaries = []
             for index in shards:
                 summaries.append(verification.look_at_shard(index, context["ti"].try_number))
-                if self._stop.is_set():
+                if stop.is_set():
                     break
-        finally:
-            self._stop = None  # an event can't be copied, and Airflow copies operators
         summary = _sum(summaries)
         judge_looks(f"verify {verification.operation.name}, {self._place}", summary, self.tolerate)
         return self._counts(summary)
@@ -161,7 +154,7 @@ class BatchVerificationOperator(PausableOperator):
         from airflow_s3batch.reports.generations import find_run
 
         access = self.store.access_with_source(self.source_aws_conn_id)
-        storage = storage_on(access) if self.job_store == self.store else self.job_store.storage()
+        storage = self.job_storage(access)
         job_url = S3Url.parse(self.paused_job, what="job")
         run = find_run(storage, JobLayout(job_url).operation(self.operation_task_id))
         operation: Operation = declared(self.operation)
@@ -234,10 +227,16 @@ class BatchVerificationOperator(PausableOperator):
 def verification_problems(operation: Any, objects: Any, **policy: Any) -> list[str]:
     """Return all that is wrong with the arguments of a verification, a clause each."""
     found = [*declaration_problems(operation), *policy_problems(**policy)]
-    if not is_template(objects) and objects is not None:
-        is_number = not isinstance(objects, bool) and str(objects).isdigit() and int(str(objects)) > 0
-        found += [] if is_number else [f"objects={objects!r}: expected a number of objects, or None for all"]
+    if not is_template(objects):
+        found += _number_problems(objects)
     return found or declared(operation).verification_problems()
+
+
+def _number_problems(objects: Any) -> list[str]:
+    is_number = not isinstance(objects, bool) and str(objects).isdigit() and int(str(objects)) > 0
+    return (
+        [] if objects is None or is_number else [f"objects={objects!r}: expected a number of objects, or None for all"]
+    )
 
 
 def _sum(summaries: Sequence[Summary]) -> Summary:

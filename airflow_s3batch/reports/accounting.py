@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_s3batch.core.commits import Commit, PartFile, RangeState, Spans, merge, ordinals_in
+from airflow_s3batch.core.commits import Commit, PartFile, RangeState, Spans, merge, number_in, ordinals_in
 from airflow_s3batch.core.completion_report import FAILED, SUCCEEDED, ResultFile, format_row
 from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.core.keys import encode_key
@@ -95,7 +95,7 @@ class RangeAccountant:
         """Take the files whose rows all count; yield the lines of the others that do."""
         for commit, kept in zip(state.commits, state.succeeded, strict=True):
             part = commit.succeeded_file
-            rows = _count(kept)
+            rows = number_in(kept)
             if part is None or not rows:
                 continue
             account.tally.succeeded += rows
@@ -112,7 +112,7 @@ class RangeAccountant:
         """Take the files whose rows all count; yield the lines of the others that do."""
         for commit, kept in zip(state.commits, state.failed, strict=True):
             part = commit.failed_file
-            rows = _count(kept)
+            rows = number_in(kept)
             if part is None or not rows:
                 continue
             account.reread += 1
@@ -182,10 +182,6 @@ class RangeAccountant:
 
     def _url(self, part: PartFile) -> S3Url:
         return S3Url(self.report.bucket, part.key)
-
-
-def _count(spans: Spans) -> int:
-    return sum(end - start for start, end in spans)
 
 
 def _count_failure(account: RangeAccount, line: str) -> None:

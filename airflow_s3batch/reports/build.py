@@ -32,6 +32,7 @@ from airflow_s3batch.reports.work import Work
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from airflow_s3batch.core.layout import OperationLayout
     from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.storage import Storage
 
@@ -84,25 +85,14 @@ def build_report(
         summary = JobSummary(
             job_url=str(job_url),
             task_id=task_id,
-            operation=run.operation,
-            objects=manifest.rows,
+            created=created,
+            **_of_manifest(storage, job, manifest, work),
+            **_of_run(storage, job.operation(task_id), run),
             **_counts(draft, work),
             **_terms(run, word, tolerate, allowed_failures),
-            dry_run=run.dry_run,
-            rehearsal=told_rehearsal(run.rehearsals),
-            **paperwork(storage, job, manifest, work.requests),
             **_places(job.report, failed_url),
             **origin.told(about or {}),
-            created=created,
-            aws_jobs=tuple(aws_jobs(storage, run.generations)),
-            refused_shards=sum(1 for _ in storage.list(job.operation(task_id).refusals / "")),
-            sizes=size_histogram(manifest),
-            evidence={
-                **origin.evidence(manifest),
-                **run_evidence(storage, run),
-                "report": {**draft.parts.to_json(), "md5": draft.md5, "commits": work.commits},
-                "versions": {"planned": origin.versions, "worked": word.get("versions", {}), "reported": versions()},
-            },
+            evidence=_evidence(storage, manifest, origin, run, word, draft, work),
         )
         verification = verification_of(
             storage,
@@ -164,6 +154,43 @@ def _check_owner(storage: Storage, summary: S3Url, task_id: str) -> None:
             f"{summary}: this job's report is about task {owner!r}; "
             f"give {task_id!r} a manifest task of its own, so that it is a job of its own"
         )
+
+
+def _of_manifest(storage: Storage, job: JobLayout, manifest: Manifest, work: Work) -> dict[str, Any]:
+    """Return what *manifest* says of the objects, and what the job was expected to cost and who has approved it."""
+    return {
+        "objects": manifest.rows,
+        "sizes": size_histogram(manifest),
+        **paperwork(storage, job, manifest, work.requests),
+    }
+
+
+def _of_run(storage: Storage, task: OperationLayout, run: OperationRun) -> dict[str, Any]:
+    """Return what was asked of the operation *task*, by whom it was done, and how many shards refused to go on."""
+    return {
+        "operation": run.operation,
+        "dry_run": run.dry_run,
+        "rehearsal": told_rehearsal(run.rehearsals),
+        "aws_jobs": tuple(aws_jobs(storage, run.generations)),
+        "refused_shards": sum(1 for _ in storage.list(task.refusals / "")),
+    }
+
+
+def _evidence(
+    storage: Storage,
+    manifest: Manifest,
+    origin: Origin,
+    run: OperationRun,
+    word: Mapping[str, Any],
+    draft: ReportDraft,
+    work: Work,
+) -> dict[str, Any]:
+    return {
+        **origin.evidence(manifest),
+        **run_evidence(storage, run),
+        "report": {**draft.parts.to_json(), "md5": draft.md5, "commits": work.commits},
+        "versions": {"planned": origin.versions, "worked": word.get("versions", {}), "reported": versions()},
+    }
 
 
 def _counts(draft: ReportDraft, work: Work) -> dict[str, Any]:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3batch.core.amounts import time_of
 from airflow_s3batch.core.control import read_control
 from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.core.formats import JOB
-from airflow_s3batch.core.identity import series_id
-from airflow_s3batch.core.layout import GenerationLayout, JobLayout, SeriesLayout
+from airflow_s3batch.core.layout import JobLayout, SeriesLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.generation import newest_generation
+from airflow_s3batch.engine.generation import newest_generations
+from airflow_s3batch.engine.stored_files import json_at
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _GENERATION = re.compile(r"(.*[0-9a-f]{12})-([0-9]{1,6})")
-_NO_TASKS = frozenset({"manifest", "report", "source"})
-"""Folders of a job that are no operation task's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +57,7 @@ class JobFolder:
     @property
     def series(self) -> SeriesLayout | None:
         """Where the task that makes such jobs, run after run, leaves word; ``None`` if ``job.json`` names no task."""
-        dag_id, task_id, index = (self.about.get(name) for name in ("dag_id", "task_id", "map_index"))
-        if not dag_id or not task_id:
-            return None
-        name = series_id(str(dag_id), str(task_id), index if isinstance(index, int) else -1)
-        return SeriesLayout(self.layout.jobs / f"series/{name}")
+        return SeriesLayout.of(self.layout.jobs, self.about)
 
     @property
     def next_start(self) -> S3Url:
@@ -105,14 +99,14 @@ def read_job_folder(storage: Storage, url: S3Url) -> JobFolder | None:
         AccessError: the store refuses to let us read.
     """
     layout = JobLayout(url)
-    document = _json(storage, layout.job)
+    document = json_at(storage, layout.job)
     if document.get("format") != JOB or document.get("job_id") != url.key.rpartition("/")[2]:
         return None
-    summary = _json(storage, layout.report / "summary.json")
+    summary = json_at(storage, layout.report / "summary.json")
     return JobFolder(
         layout,
         _mapping(document.get("about")),
-        _time(document.get("created")),
+        time_of(document.get("created")),
         _mapping(document.get("selection")),
         _mapping(document.get("source")),
         summary,
@@ -123,12 +117,12 @@ def read_job_folder(storage: Storage, url: S3Url) -> JobFolder | None:
 
 def is_job(storage: Storage, url: S3Url) -> bool:
     """Whether the folder *url* is a job, by its ``job.json`` alone."""
-    return _json(storage, JobLayout(url).job).get("format") == JOB
+    return json_at(storage, JobLayout(url).job).get("format") == JOB
 
 
 def series_jobs(storage: Storage, series: SeriesLayout) -> set[S3Url]:
     """Return the folders of the jobs that the next run of a task compares with: last published, last reported."""
-    urls = (_json(storage, place).get("job_url") for place in (series.published, series.reported))
+    urls = (json_at(storage, place).get("job_url") for place in (series.published, series.reported))
     return {S3Url.parse(url) for url in urls if isinstance(url, str) and url.startswith("s3://")}
 
 
@@ -148,7 +142,7 @@ def last_pulse(storage: Storage, job: JobFolder) -> datetime | None:
     return max(
         (
             file.last_modified
-            for generation in _newest_generations(storage, job)
+            for _, generation in newest_generations(storage, job.layout)
             for file in storage.list(generation.pulses / "")
         ),
         default=None,
@@ -157,37 +151,12 @@ def last_pulse(storage: Storage, job: JobFolder) -> datetime | None:
 
 def is_at_aws(storage: Storage, job: JobFolder) -> bool:
     """Whether *job* has a job of AWS that was begun, and whose report was not read yet."""
-    for generation in _newest_generations(storage, job):
+    for _, generation in newest_generations(storage, job.layout):
         names = [file.url.key.rpartition("/")[2] for file in storage.list(generation.managed / "")]
         if names.count("request.json") > names.count("harvested.json"):
             return True
     return False
 
 
-def _newest_generations(storage: Storage, job: JobFolder) -> Iterator[GenerationLayout]:
-    """Yield the newest generation of each operation task that was ever started."""
-    for task in storage.folders(job.layout.url):
-        if task not in _NO_TASKS and (number := newest_generation(storage, job.layout.operation(task))):
-            yield job.layout.operation(task).generation(number)
-
-
-def _json(storage: Storage, url: S3Url) -> Mapping[str, Any]:
-    """Return the JSON object at *url*; an empty one if there is none, or something else."""
-    body = storage.read(url)
-    try:
-        document = json.loads(body) if body is not None else {}
-    except (ValueError, RecursionError):
-        return {}
-    return _mapping(document)
-
-
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _time(text: Any) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

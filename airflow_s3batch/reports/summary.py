@@ -151,10 +151,14 @@ class JobSummary:
     def is_green(self) -> bool:
         """
         Whether there is a manifest, no more failed than is allowed, nothing that was asked for was refused, and what
-        was verified is as it should be.
+        was verified is as it should be. What nobody said yes to is never green, however much may fail.
         """
         is_done = self.counted_failures <= self.allowed and not self.refused_shards and not self.no_manifest
-        return is_done and is_verified(self.verification)
+        return is_done and not self._is_unapproved and is_verified(self.verification)
+
+    @property
+    def _is_unapproved(self) -> bool:
+        return bool(self.not_attempted and approval_sentence(self.approval))
 
     @property
     def rate(self) -> float | None:
@@ -189,7 +193,8 @@ class JobSummary:
             return f"{self.name}: all {self.objects:,} objects succeeded."
         code, example = self._first_example()
         first = f" First: {example} ({code})." if example else ""
-        again = "" if self.counted_failures <= self.allowed else self._again()
+        is_fine = self.counted_failures <= self.allowed and not self._is_unapproved
+        again = "" if is_fine else self._again()
         return (
             f"{self.name}: {self.tally.sentence()}{self._verdict()}.{first}\n"
             f"The failed objects are listed in {self.failed_url}{again}."
@@ -235,6 +240,8 @@ class JobSummary:
         return f" First that could not be: {example} ({code})."
 
     def _again(self) -> str:
+        if self._is_unapproved and self.approval and self.approval.get("task"):
+            return f"; clear task {self.approval['task']}, with what is downstream of it, to have somebody asked again"
         return (
             f"; fix the cause and clear task {self.task_id} (its instances may be green, as their failures add up) "
             "to run only these again"

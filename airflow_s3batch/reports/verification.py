@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.core.commits import Spans, merge
+from airflow_s3batch.core.commits import merge, number_in
 from airflow_s3batch.core.outcomes import Tally
 from airflow_s3batch.core.row_samples import sample_sizes
 from airflow_s3batch.engine.evidence import ShardEvidence, gather
@@ -176,15 +176,11 @@ def _verdicts(
 
 def _of_range(storage: Storage, evidence: ShardEvidence, row_range: RowRange, bucket: str) -> Verdicts:
     state = merge(row_range, evidence.read_commits(storage, row_range))
-    found = Verdicts(sum(_count(spans) for spans in state.succeeded))
+    found = Verdicts(sum(number_in(spans) for spans in state.succeeded))
     for commit, kept in zip(state.commits, state.failed, strict=True):
         for line in failed_lines(storage, bucket, commit, kept):
             found.add_line(line)
     return found
-
-
-def _count(spans: Spans) -> int:
-    return sum(end - start for start, end in spans)
 
 
 class _Lists:

@@ -24,11 +24,14 @@ def verification_sentence(verification: Mapping[str, Any] | None) -> str:
     if not verification["has_begun"]:
         return "A verification was asked for and has not begun: clear its task."
     asked, of, checked = (verification[name] for name in ("asked", "of", "checked"))
+    if not of:
+        return "Nothing has succeeded, so there was nothing to look at again."
     if asked is not None and asked < of:
         told = f"{checked:,} of {of:,} succeeded objects were looked at again (a random sample): "
     else:
         told = f"{checked:,} succeeded objects were looked at again: "
     told += _differences(verification) if verification["differ"] else "all are as they should be."
+    told = told if checked else ""
     return " ".join(filter(None, (told, _unread(verification), _missing(verification))))
 
 

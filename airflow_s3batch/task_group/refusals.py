@@ -53,11 +53,25 @@ def stage_problems(
                 f"rehearse={rehearse!r}: a rehearsal by workers says little of what AWS will do; try a job with "
                 "sample= first, or use engine='worker'"
             )
-    if verification is not False:
+    if verification is None:
+        found.append("verification=None: expected True, False or a number of objects")
+    elif verification is not False:
         objects = None if verification is True else verification
         looks = [] if declaration_problems(operation) else verification_problems(operation, objects)
-        found += [clause.replace("objects=", "verification=", 1) for clause in looks]
+        found += [
+            clause.replace("objects=", "verification=", 1).replace("None for all", "True for all") for clause in looks
+        ]
     return found
+
+
+def tls_problems(verify: Any) -> list[str]:
+    """Return what is wrong with *verify*, which is easily mixed up with *verification*."""
+    if verify is None or isinstance(verify, bool | str):
+        return []
+    return [
+        f"verify={verify!r} is about the store's TLS certificate (True, False, or a file of authorities); to look at "
+        f"objects again use verification={verify!r}"
+    ]
 
 
 def unknown_names(names: Collection[str], known: Collection[str]) -> list[str]:

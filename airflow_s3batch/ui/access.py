@@ -15,7 +15,7 @@ from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-SEEN = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
+SEEN = (DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 """What of a Dag the page shows, beside the Dag itself."""
 
 _bearer = HTTPBearer(auto_error=False)
@@ -53,14 +53,20 @@ def is_readable(dag_id: str, user: Any) -> bool:
 def readable(dag_ids: Iterable[str], user: Any) -> set[str]:
     """Return those of *dag_ids* that *user* may see."""
     teams = _teams(sorted(dag_ids))
-    return {dag_id for dag_id, team in teams.items() if _is_allowed(DagDetails(id=dag_id, team_name=team), user)}
+    seen = (None, *SEEN)
+    return {dag_id for dag_id, team in teams.items() if _is_allowed(DagDetails(id=dag_id, team_name=team), seen, user)}
 
 
-def _is_allowed(details: DagDetails, user: Any) -> bool:
+def may_read_requests(dag_id: str, user: Any) -> bool:
+    """Whether *user* may see what people are asked by tasks of Dag *dag_id*, and who answered what."""
+    team = _teams([dag_id])[dag_id]
+    return _is_allowed(DagDetails(id=dag_id, team_name=team), (DagAccessEntity.HITL_DETAIL,), user)
+
+
+def _is_allowed(details: DagDetails, entities: Iterable[DagAccessEntity | None], user: Any) -> bool:
     manager = get_auth_manager()
     return all(
-        manager.is_authorized_dag(method="GET", access_entity=entity, details=details, user=user)
-        for entity in (None, *SEEN)
+        manager.is_authorized_dag(method="GET", access_entity=entity, details=details, user=user) for entity in entities
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_s3batch.ui.access import User, check_readable, readable
+from airflow_s3batch.ui.access import User, check_readable, may_read_requests, readable
 from airflow_s3batch.ui.detail import details
 from airflow_s3batch.ui.job import iso
 from airflow_s3batch.ui.listing import SORTS, Asked, listed
@@ -37,7 +37,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-Text = Annotated[str, Query(max_length=250)]
+_NO_NUL = r"^[^\x00]*$"  # which some databases refuse in a text
+Text = Annotated[str, Query(max_length=250, pattern=_NO_NUL)]
 
 
 class Secured:
@@ -108,14 +109,15 @@ def run(
     user: User,
     session: SessionDep,
     dag_id: Text,
-    run_id: Annotated[str, Query(max_length=250)],
+    run_id: Text,
     task_id: Text = "",
     map_index: int | None = None,
 ) -> JSONResponse:
     """Return the jobs of a run; those of one task, if *task_id* is given."""
     check_readable(dag_id, user)
     now = dt.datetime.now(dt.UTC)
-    found = details(session, dag_id, run_id, task_id=task_id, map_index=map_index, base=_base(request), now=now)
+    asked = {"task_id": task_id, "map_index": map_index, "has_requests": may_read_requests(dag_id, user)}
+    found = details(session, dag_id, run_id, **asked, base=_base(request), now=now)
     if found is None:
         raise HTTPException(404, f"Dag {dag_id!r} has no run {run_id!r}.")
     return JSONResponse({"jobs": found, "now": iso(now)})

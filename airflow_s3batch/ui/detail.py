@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_s3batch.core.news import PLAN_KEY, PROGRESS_KEY, REPORT_KEY, PlanNews, ProgressNews, clean
-from airflow_s3batch.core.news.parts import APPROVAL, OPERATION
+from airflow_s3batch.core.news.parts import APPROVAL, OPERATION, REHEARSAL
 from airflow_s3batch.ui import rows
 from airflow_s3batch.ui.grouping import jobs_in, wanted
 from airflow_s3batch.ui.job import Found, iso, job_json
@@ -21,8 +21,12 @@ from airflow_s3batch.ui.work import Work, added_up, rate_of, settled
 
 MOST_PARTS = 200
 MOST_SHARDS = 2_000
+MOST_TOLD = 8_000
+"""Shards of all jobs of a run whose news are read."""
 MOST_CODES = 20
 MOST_AWS_LINKS = 50
+RETURNED = "return_value"
+"""Airflow's key of what a task returns."""
 
 Shards = dict[tuple[str, int], ProgressNews]
 """What has been told, by task id and map index."""
@@ -35,13 +39,15 @@ def details(
     *,
     task_id: str = "",
     map_index: int | None = None,
+    has_requests: bool = True,
     base: str,
     now: dt.datetime,
 ) -> list[dict[str, Any]] | None:
     """
     Return the jobs of a run as JSON, ``None`` if there is no such run.
 
-    *task_id* leaves only the job that the task is of; *map_index* only that shard in its list.
+    *task_id* leaves only the job that the task is of; *map_index* only that shard in its list. Without *has_requests*
+    nothing is told of what people were asked and answered but the task's own state.
     """
     run = rows.one_run(session, dag_id, run_id)
     if run is None:
@@ -50,24 +56,28 @@ def details(
     plans, reports = plans_and_reports(told).get(run.id, OfRun({}, {}))
     if strange := wanted(plans, reports) - run.tasks.keys():
         rows.add_tasks(session, {(dag_id, run_id): run}, {(dag_id, run_id): strange})
-    requests = {request.task_id: request for request in rows.requests_in(session, [run.id])}
+    requests = {request.task_id: request for request in rows.requests_in(session, [run.id]) if has_requests}
     shards: Shards = {}
     states: dict[tuple[str, int], str] = {}
-    for xcom in rows.told_in(session, [run.id], (PROGRESS_KEY,), MOST_SHARDS):
+    jobs = [job for job in jobs_in(run.tasks, plans, reports) if task_id in ("", *job.task_ids.values())]
+    operations = {job.task_id(OPERATION) for job in jobs}
+    for xcom in rows.told_in(session, [run.id], (PROGRESS_KEY,), MOST_TOLD, task_ids=operations):
         if news := ProgressNews.from_json(rows.value_of(xcom.text)):
             shards[xcom.task_id, xcom.map_index] = news
             states[xcom.task_id, xcom.map_index] = xcom.ti_state
+    rehearsed = {job.task_id(REHEARSAL) for job in jobs} - {""}
+    returned = rows.told_in(session, [run.id], (RETURNED,), MOST_PARTS, map_index=-1, task_ids=rehearsed)
+    rehearsals = {xcom.task_id: clean.mapping(rows.value_of(xcom.text)) for xcom in returned}
     found = []
-    for parts in jobs_in(run.tasks, plans, reports):
-        if task_id and task_id not in parts.task_ids.values():
-            continue
+    for parts in jobs:
         request = requests.get(parts.task_id(APPROVAL))
         job = Found(dag_id, run_id, run, parts, request is not None and request.responded is None)
         mine = {key: news for key, news in shards.items() if key[0] == parts.task_id(OPERATION)}
         work = added_up(((news, states[key]) for key, news in mine.items()), now)
         instances = rows.instances_of(session, dag_id, run_id, parts.task_id(OPERATION), MOST_SHARDS)
         narrowed = map_index if task_id == parts.task_id(OPERATION) and (map_index or 0) >= 0 else None
-        found.append(_detail(job, work, mine, instances, request, narrowed, base, now))
+        detail = _detail(job, work, mine, instances, request, narrowed, base, now)
+        found.append({**detail, "rehearsal": _rehearsal(job, rehearsals, base)})
     return found
 
 
@@ -151,6 +161,22 @@ def _approval(job: Found, request: rows.Request | None, base: str) -> dict[str, 
         "at": iso(request.responded) if request and request.responded else None,
         "deadline": iso(request.deadline) if request and request.deadline and not request.responded else None,
         "url": f"{task_url(base, job.dag_id, job.run_id, task_id)}/required_actions",
+    }
+
+
+def _rehearsal(job: Found, returned: Mapping[str, Any], base: str) -> dict[str, Any] | None:
+    """Return how the rehearsal went, with its counts once it has ended well; ``None`` if there is none."""
+    task_id = job.parts.task_id(REHEARSAL)
+    row = job.run.tasks.get(task_id)
+    if row is None:
+        return None
+    names = ("objects", "of", "succeeded", "failed", "counted_failures", "allowed", "bytes")
+    counts = returned.get(task_id) or {}
+    return {
+        "state": next(iter(row.states), "none"),
+        **{name: clean.count(counts[name]) if name in counts else None for name in names},
+        "dry_run": counts.get("dry_run") is True,
+        "url": task_url(base, job.dag_id, job.run_id, task_id),
     }
 
 

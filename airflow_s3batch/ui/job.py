@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_s3batch.core.news.clean import LARGEST
-from airflow_s3batch.core.news.parts import MANAGED, OPERATION, REPORT
+from airflow_s3batch.core.news.parts import MANAGED, OPERATION, REHEARSAL, REPORT, VERIFICATION
 from airflow_s3batch.core.outcomes import DRY_RUN
 from airflow_s3batch.ui.grouping import SHOWN, Parts
 from airflow_s3batch.ui.links import run_url
 from airflow_s3batch.ui.names import operation_name
 from airflow_s3batch.ui.rows import Run, TaskRow
 from airflow_s3batch.ui.states import ENDED, state_of
-from airflow_s3batch.ui.work import Work, parsed
+from airflow_s3batch.ui.work import AT_WORK, Work, parsed
 
 LONGEST_ETA_S = 3.2e8
 
@@ -45,7 +45,8 @@ class Found:
         """Whether the news of the report, if any, are of a report before the task was cleared, or there are none."""
         row = self.run.tasks.get(self.parts.task_id(REPORT))
         is_over = row is not None and set(row.states) <= {"success", "failed"}
-        return self.parts.report is None or self.parts.report.no_manifest or not is_over
+        is_redone = self.operation_row is not None and bool(AT_WORK & self.operation_row.states.keys())
+        return self.parts.report is None or self.parts.report.no_manifest or not is_over or is_redone
 
 
 def job_json(found: Found, work: Work, base: str) -> dict[str, Any]:
@@ -72,9 +73,16 @@ def job_json(found: Found, work: Work, base: str) -> dict[str, Any]:
         "eta_s": _eta_s(counts, rate, state),
         "slow_downs": work.slow_downs or (parts.report.slow_downs if parts.report else 0),
         "shards": dict(row.states) if row else {},
+        "rehearsing": _is_at_work(found, REHEARSAL),
+        "verifying": _is_at_work(found, VERIFICATION),
         "run_url": run_url(base, found.dag_id, found.run_id),
         "sentence": sentence(parts, state),
     }
+
+
+def _is_at_work(found: Found, part: str) -> bool:
+    row = found.run.tasks.get(found.parts.task_id(part))
+    return row is not None and bool(AT_WORK & row.states.keys())
 
 
 def sentence(parts: Parts, state: str) -> str:

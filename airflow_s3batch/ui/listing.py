@@ -22,6 +22,19 @@ MOST_PROGRESS = 6_000
 """Shards of unfinished jobs whose news are added up for one answer."""
 
 _TEXTS = ("started", "ended", "updated", "state", "dag_id", "run_id", "operation", "engine")
+_URGENCY = (
+    "failed",
+    "refused",
+    "awaiting_approval",
+    "paused",
+    "running",
+    "planning",
+    "reporting",
+    "queued",
+    "success",
+    "skipped",
+)
+"""States in the order in which a person on call wants to see them, as the page's buttons have them."""
 _NUMBERS = ("objects", "done", "failed", "bytes", "slow_downs", "progress", "rate", "eta_s")
 SORTS = frozenset({*_TEXTS, *_NUMBERS})
 
@@ -47,7 +60,7 @@ def listed(
     chosen = [dag_id for dag_id in dag_ids if asked.dag_id in ("", dag_id)]
     since = now - dt.timedelta(days=days)
     runs, is_truncated = rows.runs_since(session, chosen, since)
-    told = list(rows.told_since(session, (PLAN_KEY, REPORT_KEY), since, MOST_NEWS))
+    told = list(rows.told_since(session, chosen, (PLAN_KEY, REPORT_KEY), since, MOST_NEWS))
     known = {run.id for run in runs.values()}
     if others := sorted({xcom.run_id for xcom in told} - known, reverse=True):  # whose operators are all sub-classes
         runs.update(rows.runs_by_row(session, others, chosen))
@@ -127,4 +140,9 @@ def _sorted(jobs: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
     name = sort.removeprefix("-")
     nothing: Any = 0 if name in _NUMBERS else ""
     latest = sorted(jobs, key=lambda job: str(job["started"] or ""), reverse=True)
-    return sorted(latest, key=lambda job: job[name] or nothing, reverse=sort.startswith("-"))
+    value = _urgency if name == "state" else lambda job: job[name] or nothing
+    return sorted(latest, key=value, reverse=sort.startswith("-"))
+
+
+def _urgency(job: dict[str, Any]) -> int:
+    return _URGENCY.index(job["state"])

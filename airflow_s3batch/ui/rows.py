@@ -21,6 +21,8 @@ MOST_TASKS = 40_000
 """Rows of tasks, by state, of all jobs: about five for each."""
 MOST_BYTES = 65_536
 """A larger XCom is none of ours, and is not fetched."""
+MOST_CHARACTERS = 64_000_000
+"""Of all XComs that one query fetches: some five times what thousands of ours take."""
 _AT_ONCE = 500
 _RUNS_AT_ONCE = 50
 _ASKING = ("ApprovalOperator", "HITLOperator", "HITLBranchOperator", "HITLEntryOperator")
@@ -177,27 +179,37 @@ def instances_of(session: Session, dag_id: str, run_id: str, task_id: str, most:
     ]
 
 
-def told_since(session: Session, keys: Sequence[str], since: datetime, most: int) -> Iterator[Told]:
-    """Yield the XComs under *keys* of recent runs, the latest first."""
+def told_since(
+    session: Session, dag_ids: Iterable[str], keys: Sequence[str], since: datetime, most: int
+) -> Iterator[Told]:
+    """Yield the XComs under *keys* of recent runs of *dag_ids*, the latest first; of tasks that are not mapped."""
     statement = (
         _xcoms(keys)
         .join(DagRun, DagRun.id == XComModel.dag_run_id)
-        .where(_is_recent(since))
+        .where(_is_recent(since), XComModel.dag_id.in_(sorted(dag_ids)), XComModel.map_index == -1)
         .order_by(XComModel.timestamp.desc())
         .limit(most)
     )
-    return _told(session.execute(statement))
+    return _told(session.execute(statement.execution_options(yield_per=_AT_ONCE)))
 
 
 def told_in(
-    session: Session, run_ids: Sequence[int], keys: Sequence[str], most: int, *, map_index: int | None = None
+    session: Session,
+    run_ids: Sequence[int],
+    keys: Sequence[str],
+    most: int,
+    *,
+    map_index: int | None = None,
+    task_ids: Collection[str] | None = None,
 ) -> Iterator[Told]:
-    """Yield the XComs under *keys* of the runs with these rows' ids; of one *map_index* only, if that is given."""
+    """Yield the XComs under *keys* of the runs with these rows' ids; of one *map_index*, of *task_ids* if given."""
     left = most
     for start in range(0, len(run_ids), _AT_ONCE):
         statement = _xcoms(keys).where(XComModel.dag_run_id.in_(run_ids[start : start + _AT_ONCE]))
         if map_index is not None:
             statement = statement.where(XComModel.map_index == map_index)
+        if task_ids is not None:
+            statement = statement.where(XComModel.task_id.in_(sorted(task_ids)))
         for told in _told(session.execute(statement.limit(left))):
             left -= 1
             yield told
@@ -298,7 +310,11 @@ def _xcoms(keys: Sequence[str]) -> Any:
 
 
 def _told(rows: Iterable[Any]) -> Iterator[Told]:
+    left = MOST_CHARACTERS
     for run_id, task_id, map_index, key, text, state in rows:
+        left -= len(text or "")
+        if left < 0:
+            return
         yield Told(run_id, task_id, map_index, key, text or "", _state(state))
 
 

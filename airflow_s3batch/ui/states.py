@@ -47,14 +47,20 @@ def _states(parts: Parts, tasks: Mapping[str, TaskRow], part: str) -> set[str]:
 
 
 def _of_report(parts: Parts, tasks: Mapping[str, TaskRow]) -> str:
-    """Return how the job ended, empty if it has not."""
+    """
+    Return how the job ended, empty if it has not.
+
+    What the report says counts, whatever people have marked its task as; a report is none of a job whose operation was
+    cleared since, and is at work again.
+    """
     states = _states(parts, tasks, REPORT)
-    if not states or not states <= _OVER:
+    if not states or not states <= _OVER or _states(parts, tasks, OPERATION) & AT_WORK:
         return ""
     if states & set(_BAD):
         is_refused = parts.plan is not None and parts.plan.state == "refused"
         return "refused" if is_refused and _states(parts, tasks, MANIFEST) & set(_BAD) else "failed"
-    return "success" if "success" in states else "skipped"
+    is_red = parts.report is not None and not parts.report.is_green
+    return ("failed" if is_red else "success") if "success" in states else "skipped"
 
 
 def _of_manifest(parts: Parts, tasks: Mapping[str, TaskRow]) -> str:
@@ -77,7 +83,7 @@ def _of_work(parts: Parts, tasks: Mapping[str, TaskRow], work: Work, *, is_asked
     """Return the state of a job that has a manifest and no report."""
     states = _states(parts, tasks, OPERATION)
     if states & _BEGUN:
-        return "paused" if work.working and work.paused == work.working else "running"
+        return "paused" if work.paused and work.paused >= _at_work(parts, tasks) else "running"
     if is_asked or _states(parts, tasks, APPROVAL) & _ASKS:
         return "awaiting_approval"
     if _states(parts, tasks, part_names.REHEARSAL) & _BEGUN:
@@ -87,3 +93,9 @@ def _of_work(parts: Parts, tasks: Mapping[str, TaskRow], work: Work, *, is_asked
     if parts.task_id(REPORT) in tasks:
         return "reporting"
     return "failed" if states & set(_BAD) else "success" if "success" in states else "skipped"
+
+
+def _at_work(parts: Parts, tasks: Mapping[str, TaskRow]) -> int:
+    """Return how many of the operation's instances are at work, whether they have told anything or not."""
+    row = tasks.get(parts.task_id(OPERATION))
+    return sum(number for state, number in row.states.items() if state in AT_WORK) if row else 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_s3batch.core.news import ProgressNews
+from airflow_s3batch.core.news import ProgressNews, clean
 from airflow_s3batch.core.outcomes import DRY_RUN
 
 WAITS = frozenset({"none", "scheduled", "queued"})
@@ -87,7 +87,7 @@ def rate_of(news: ProgressNews, now: dt.datetime) -> float | None:
     if news.rate is not None or len(news.history) < 2:
         return news.rate
     (earlier, before, *_), (later, done, *_) = news.history[0], news.history[-1]
-    return round((done - before) / (later - earlier), 2)
+    return clean.positive(round((done - before) / (later - earlier), 2))
 
 
 def added_up(told: Iterable[tuple[ProgressNews, str]], now: dt.datetime) -> Work:

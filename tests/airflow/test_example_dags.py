@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from airflow.providers.standard.operators import hitl
+from answers import Person
 
 if TYPE_CHECKING:
     from dag_runs import DagFolder
@@ -32,6 +35,15 @@ def test_compliance_tagging_tags_each_object_with_its_team(dags: DagFolder, lake
     report = lake.report(run.xcom("tag.report")["report_url"])
     assert sorted(report["key"]) == sorted([*KEYS, "web/gone.csv"])
     assert report.set_index("key").loc["web/gone.csv", "error_code"] == "NoSuchKey"
+
+
+def test_compliance_tagging_as_a_dry_run_changes_nothing(dags: DagFolder, lake: Lake) -> None:
+    """The run's parameter decides."""
+    lake.deliver(lake.put(KEYS).values())
+    run = dags.run(DAGS / "compliance_tagging.py", conf={"dry_run": True})
+    assert run.is_green, run.states
+    assert [lake.tags(key) for key in KEYS] == [{}] * len(KEYS)
+    assert set(lake.report(run.xcom("tag.report")["report_url"])["error_code"]) == {"DryRun"}
 
 
 @pytest.mark.parametrize("lake", ["ministack"], indirect=True)
@@ -72,6 +84,9 @@ def test_weekly_encryption_encrypts_in_place(dags: DagFolder, lake: Lake) -> Non
     assert (shown["Body"].read(), shown.get("ServerSideEncryption")) == (b"newer", None)
     report = lake.report(run.xcom("encrypt.report")["report_url"]).set_index("key")
     assert report.loc["web/new.csv", "error_code"] == "PreconditionFailed"
+    told = lake.json(run.xcom("encrypt.report")["summary_url"])
+    assert (told["rehearsal"]["objects"], told["rehearsal"]["failed"]) == (4, 1)
+    assert (told["verification"]["checked"], told["verification"]["of"], told["verification"]["differ"]) == (3, 3, 0)
 
 
 @pytest.mark.parametrize("lake", ["ministack"], indirect=True)
@@ -79,7 +94,7 @@ def test_weekly_encryption_stops_where_the_store_ignores_conditions(dags: DagFol
     """A newer object could be overwritten there, so nothing is done, and the report says so."""
     lake.deliver(lake.put(KEYS).values())
     run = dags.run(DAGS / "weekly_encryption.py")
-    assert run.states["encrypt.run"] == ["failed"]
+    assert run.states["encrypt.rehearse"] == "failed"
     assert not run.is_green
     for key in KEYS:
         assert "ServerSideEncryption" not in lake.client.head_object(Bucket=lake.bucket, Key=key)
@@ -94,10 +109,13 @@ def test_team_copy_copies_one_teams_objects(dags: DagFolder, lake: Lake) -> None
     assert lake.keys(lake.bucket) == set(KEYS)
 
 
+@pytest.mark.skipif(
+    not hasattr(hitl, "TaskAwaitingInput"), reason="before Airflow 3.3 tasks that ask need a triggerer"
+)
 def test_expired_versions_deletes_only_old_noncurrent_versions(
     dags: DagFolder, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The guard stops the job before anything is deleted; then the versions that the inventory names go."""
+    """The guard stops the job before anybody is asked; once somebody has said yes, the versions that are named go."""
     lake.client.put_bucket_versioning(Bucket=lake.bucket, VersioningConfiguration={"Status": "Enabled"})
     for _ in range(3):
         lake.put(["web/c.csv"])
@@ -119,11 +137,15 @@ def test_expired_versions_deletes_only_old_noncurrent_versions(
     monkeypatch.setenv("AIRFLOW_VAR_S3BATCH_MAX_VERSIONS", "0")
     run = dags.run(DAGS / "expired_versions.py")
     assert run.states["delete.manifest"] == "failed"
+    assert run.states["delete.approve"] == "upstream_failed"
     assert len(lake.client.list_object_versions(Bucket=lake.bucket)["Versions"]) == 3
 
     monkeypatch.setenv("AIRFLOW_VAR_S3BATCH_MAX_VERSIONS", "5")
+    alice = Person({"delete.approve": "Approve"})
+    monkeypatch.setattr(time, "sleep", alice.instead_of(time.sleep))
     run = dags.run(DAGS / "expired_versions.py")
     assert run.is_green, run.states
+    assert alice.questions["delete.approve"][0].startswith("Destroy data? delete_object: 1 objects,")
     left = {version["VersionId"] for version in lake.client.list_object_versions(Bucket=lake.bucket)["Versions"]}
     assert left == {rows[0]["version_id"], rows[2]["version_id"]}
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
 from deaths import HANG_S, Ending, LeaveReceipt, attempt, die, dying_at, executions, killed_attempt
-from server_jobs import ServerJob, client_of, publish, put_objects, watched
+from server_jobs import ServerJob, access_of, client_of, publish, put_objects, watched
 
 from airflow_s3batch.core.errors import InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy
+from airflow_s3batch.engine.storage import S3Storage, StoredFile
 from airflow_s3batch.operations import RunContext
 from airflow_s3batch.operations.requests import Steps
 from airflow_s3batch.testing import Server
@@ -103,6 +107,26 @@ def test_user_may_allow_the_replay(job: ServerJob) -> None:
     done = executions(job.server, job.objects)
     assert done[:20] + done[30:] == [1] * 40
     assert min(done) == 1
+
+
+class LateListing(S3Storage):
+    """Shows no commit of the fourth range in its first listing of the shard: it was written while pages were read."""
+
+    is_late = True
+
+    def list(self, prefix: S3Url) -> Iterator[StoredFile]:
+        found = list(super().list(prefix))
+        is_late, self.is_late = self.is_late, self.is_late and not prefix.key.endswith("/shard-00000/")
+        return (file for file in found if not (is_late and re.search(r"range-000003-.*commit", file.url.key)))
+
+
+def test_an_attempt_that_ends_while_its_files_are_listed_is_no_licence(job: ServerJob) -> None:
+    """Its summary was seen and one of its commits was not: those rows are not free to be done again."""
+    job.attempt(LeaveReceipt())
+    with pytest.raises(TooManyFailuresError, match="OutcomeUnknown 10"):
+        job.attempt(LeaveReceipt(), try_number=2, storage=LateListing(access_of(job.server)))
+    assert executions(job.server, job.objects) == [1] * ROWS
+    assert codes(job) == KNOWN * 5
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -149,6 +149,15 @@ def test_an_object_that_changed_since_the_manifest_is_found_before_its_delete(se
     assert (found["here"].http_status, found["here"].error_code) == (412, "PreconditionFailed")
 
 
+@pytest.mark.parametrize("first", [PutObjectTagging({"a": "b"}), MergeObjectTagging({"a": "b"})], ids=["put", "merge"])
+def test_an_object_that_changed_is_found_by_a_later_step(server: Recorder, first: Operation) -> None:
+    """A look for the step before does not stand for the condition of this one."""
+    _, found = server.run([obj("here", e_tag="0" * 32), obj("here too")], InOrder((first, DeleteObject())))
+    assert (found["here"].http_status, found["here"].error_code) == (412, "PreconditionFailed")
+    assert found["here"].message.startswith("step 2 of 2, delete_object: ")
+    assert found["here too"].error_code == DRY_RUN
+
+
 def test_an_object_that_can_not_be_read_may_be_tagged_all_the_same(server: Recorder) -> None:
     """Its tags are no part of what the refused look was for; an operation that reads it itself is refused."""
     objects = [obj("forbidden")]

@@ -26,7 +26,7 @@ from airflow_s3batch.engine.exchange import Work
 from airflow_s3batch.engine.shard_work import ShardWork
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
-from airflow_s3batch.operations import MoveObject, Operation, PutObjectTagging, PythonInvoke
+from airflow_s3batch.operations import DeleteObject, MoveObject, Operation, PutObjectTagging, PythonInvoke
 from airflow_s3batch.operations.requests import Capabilities
 from airflow_s3batch.reports import JobSummary, build_report
 from airflow_s3batch.sources import CompletionReport, CsvManifest
@@ -52,9 +52,9 @@ def make_job(server: Recorder, tmp_path: Path) -> MakeJob:
     """``make_job(gone=3)`` publishes a job whose files are in memory; the last *gone* of its objects don't exist."""
     server.seen.clear()
 
-    def make(gone: int = 0) -> ServerJob:
+    def make(gone: int = 0, **fields: Any) -> ServerJob:
         keys = [f"{'gone' if n >= ROWS - gone else 'here'}-{n:04d}" for n in range(ROWS)]
-        objects = [S3Object("data", key, size=SIZE, e_tag=E_TAG) for key in keys]
+        objects = [S3Object("data", key, **{"size": SIZE, "e_tag": E_TAG, **fields}) for key in keys]
         place = Server(server.access.endpoint_url or "", "key", "secret", "us-east-1", 0, {})
         url = f"s3://ops/jobs/job-{next(_numbers)}"
         return publish(place, url, objects, tmp_path, range_rows=RANGE, storage=MemoryStorage())
@@ -129,6 +129,14 @@ def test_a_second_attempt_looks_only_at_the_rest(server: Recorder, make_job: Mak
     summary = report(job)
     assert len(rows_of(job, summary)) == ROWS
     assert summary.bytes == SIZE * (ROWS - 2)
+
+
+def test_a_second_attempt_does_not_take_what_is_gone_for_its_own_work(make_job: MakeJob) -> None:
+    """Nothing was done, so nothing can have been done already."""
+    job = make_job(gone=2, size=3, version_id="null")
+    for try_number in (1, 2):
+        dry(job, DeleteObject(), try_number=try_number)
+        assert report(job).codes == {"DryRun": ROWS - 2, "NoSuchKey": 2}
 
 
 def test_a_dry_run_that_was_stopped_goes_on(

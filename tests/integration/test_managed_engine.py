@@ -13,7 +13,7 @@ from server_jobs import STRICT, TASK, ServerJob, access_of, client_of, publish, 
 from server_users import BucketFactory
 
 from airflow_s3batch import testing
-from airflow_s3batch.core.errors import ArgumentError, InfrastructureError, TooManyFailuresError
+from airflow_s3batch.core.errors import ArgumentError, InfrastructureError, JobChangedError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy
@@ -168,6 +168,7 @@ def test_what_workers_have_rehearsed_aws_does_not_do_again(run: ManagedRun) -> N
         access=access_of(job.server),
         storage=job.storage,
         task_id=TASK,
+        try_number=3,
         policy=Policy(allowed_failures=1),
     )
     found = run.ended()
@@ -176,6 +177,27 @@ def test_what_workers_have_rehearsed_aws_does_not_do_again(run: ManagedRun) -> N
         run.harvest(found)
     lake = job.objects[0].bucket
     assert run.told() == {(lake, obj.key, "", "NoSuchKey" if obj.key == "gone" else ""): 1 for obj in job.objects}
+    newest = max(key for key, _ in job.files(".json") if "/attempt-" in key)
+    assert newest.partition("-")[2].startswith("00000/attempt-0004-"), "AWS's outcomes are newer than the rehearsal's"
+
+
+@pytest.mark.parametrize("server", ["seaweedfs"], indirect=True)
+@pytest.mark.parametrize("resume", [True, False])
+def test_nothing_is_rehearsed_while_aws_is_at_work(run: ManagedRun, *, resume: bool) -> None:
+    """Starting over, too, waits until it is known what AWS has done."""
+    run.aws.hold("Active", after_tasks=3)
+    run.begun()
+    job = run.job
+    with pytest.raises(JobChangedError, match="two engines might work on them"):
+        rehearse(
+            str(job.manifest.job_url),
+            TAGGING,
+            10,
+            access=access_of(job.server),
+            storage=job.storage,
+            task_id=TASK,
+            resume=resume,
+        )
 
 
 def test_lost_answers_make_no_second_job(run: ManagedRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import signal
 import threading
@@ -131,6 +132,20 @@ def test_as_many_may_fail_as_are_allowed_and_the_job_tries_them_again(make_job: 
     put_objects(job.server, lost.bucket, [lost.key])
     assert run_all(job) == ROWS - SAMPLE + 1
     assert set(told_once(job).values()) == {""}
+
+
+def test_attempts_of_both_tasks_sort_by_age(make_job: MakeJob) -> None:
+    """However many tries the rehearsal took: the later of two failures is told, and the newest pulse counts."""
+    job = make_job(gone=lambda number: True)
+    lenient = Policy(tolerate=frozenset(), allowed_failures=ROWS, keep_going=True)
+    run = functools.partial(job.attempt, TAGGING)
+    again = functools.partial(rehearsed, job)
+    for task, try_number in ((again, 1), (again, 3), (run, 1), (run, 2), (again, 4), (run, 3)):
+        task(policy=lenient, try_number=try_number)
+    names = sorted(key.rpartition("attempt-")[2] for key, _ in job.files(".json") if "/attempt-" in key)
+    times = [int(name.split("-")[1]) for name in names]
+    assert len(times) == 6
+    assert times == sorted(times)
 
 
 def test_after_a_rehearsal_without_failures_nothing_is_taken_for_a_replay(make_job: MakeJob) -> None:

@@ -23,6 +23,7 @@ from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Summary
 from airflow_s3batch.engine import Policy, S3Access
+from airflow_s3batch.engine.rehearsal import rehearse
 from airflow_s3batch.operations import PutObjectTagging
 
 if TYPE_CHECKING:
@@ -212,6 +213,21 @@ def test_a_lost_job_stops_where_it_works_and_does_not_begin_where_it_does_not(
     for shard in (2, 1, 0):
         job.attempt(shard)
     assert job.job.report().succeeded == 1_200
+
+
+@pytest.mark.usefixtures("from_a_hundred_on")
+def test_a_rehearsal_that_went_well_does_not_keep_a_shard_from_hearing_that_the_job_is_lost(
+    shared: Callable[[int, int], SharedJob], pool: ThreadPoolExecutor
+) -> None:
+    """It is no attempt that somebody clears, and its counts, of a later try, are older than those of the job."""
+    job = shared(2, 120)
+    url, store = str(job.job.manifest.job_url), job.job.storage
+    rehearse(url, TAGGING, 10, access=job.access, storage=store, task_id=TASK, try_number=5, shares_store=False)
+    job.fault = lambda _: error(400, "InvalidTag")
+    assert "InvalidTag" in lost(pool.submit(job.attempt, 0))
+    sent = job.sent(1)
+    assert "nothing was attempted here" in lost(pool.submit(job.attempt, 1))
+    assert job.sent(1) == sent > 0
 
 
 @pytest.mark.usefixtures("from_a_hundred_on")

@@ -69,10 +69,12 @@ job("million_objects", "big", operation=TAGS)
 job("attacked", "evil", operation=TAGS)
 job("secret_lake", "quarantine", operation=TAGS)
 job("many_jobs", "job", operation=TAGS)
+job("rehearsed", "rehearse", operation=TAGS)
 """
 
 MANIFEST, OPERATION, REPORT = "InventoryToManifestOperator", "BatchOperationOperator", "BatchReportOperator"
 MANAGED, APPROVAL = "ManagedBatchJobOperator", "ApprovalOperator"
+REHEARSAL, VERIFICATION = "BatchRehearsalOperator", "BatchVerificationOperator"
 
 EVIL_KEYS = (
     "<script>alert(1)</script>.csv",
@@ -137,6 +139,7 @@ class Seeding:
         self.at_work()
         self.ended()
         self.of_other_kinds()
+        self.before_and_after()
         self.million(shards)
         self.attacked()
         self.many(many)
@@ -250,6 +253,55 @@ class Seeding:
         self.add("dry_run", "wired_by_hand", "", 3_000, plan, [*work, report], state="success")
         self.add("secret", "secret_lake", "quarantine", 15, self.plan("quarantine", 15, "success", rows=1_000), [])
 
+    def before_and_after(self) -> None:
+        """Add a rehearsal at work, one that ended before a question with its cost, and a verification that found some."""
+        cost = {
+            "total": "USD 6.02 to 7.25",
+            "sentence": "expected cost: USD 6.02 to 7.25 (1,204,511 PUT requests 6.02, retries 0 to 1.23; us-east-1)",
+            "currency": "USD",
+            "low": "6.02",
+            "high": "7.25",
+            "assumptions": ["No request is sent twice."],
+            "not_included": ["storage that <b>grows</b>", "data transfer"],
+        }
+        parts = {"rehearsal": "rehearse.rehearse"}
+        plan = {"rows": 1_204_511, "operation": TAGGING, "cost": cost, "parts": parts}
+        sample = {"objects": 1_000, "of": 1_204_511, "succeeded": 998, "failed": 2, "counted_failures": 1, "allowed": 3}
+        work = self.task("rehearse", "rehearse", REHEARSAL, "running", start=11)
+        self.add("rehearsing", "rehearsed", "rehearse", 12, self.plan("rehearse", 12, "success", **plan), [work])
+        work = self.task("rehearse", "rehearse", REHEARSAL, "success", start=13)
+        work.xcoms = {"return_value": {**sample, "codes": {"NoSuchKey": 1, "AccessDenied": 1}}}
+        shard = self.shard("rehearse", 0, 1_204_511, 40_000, 2, "running", began=9, rate=120.0)
+        self.add("rehearsed", "rehearsed", "rehearse", 14, self.plan("rehearse", 14, "success", **plan), [work, shard])
+        found = {
+            "asked": 5_000,
+            "of": 99_990,
+            "checked": 5_000,
+            "differ": 3,
+            "counted": 3,
+            "unread": 0,
+            "missing": 0,
+            "codes": {"TagsDiffer": 3},
+            "examples": {"TagsDiffer": ["s3://lake/%3Cscript%3Ealert(1)%3C/script%3E", "s3://lake/a%E2%80%AEb.gz"]},
+            "sentence": "verification: 3 of 5,000 objects are not as the operation should have left them (TagsDiffer 3)",
+        }
+        sentence = "put_object_tagging: 10 of 100,000 objects failed; verification: 3 of 5,000 objects differ."
+        told = {"objects": 100_000, "succeeded": 99_990, "failed": 10, "sentence": sentence, "verification": found}
+        work = [self.shard("rehearse", index, 50_000, 50_000, 5, "success", began=400) for index in range(2)]
+        work.append(self.task("rehearse", "verify", VERIFICATION, "failed", 0, start=380))
+        report = self.report("rehearse", 370, "failed", is_green=False, **told)
+        plan = {"rows": 100_000, "parts": {"verification": "rehearse.verify"}}
+        first = self.plan("rehearse", 402, "success", **plan)
+        self.add("verified", "rehearsed", "rehearse", 402, first, [*work, report], state="failed")
+        work = [self.shard("rehearse", index, 50_000, 50_000, 0, "success", began=100) for index in range(2)]
+        work.append(self.task("rehearse", "verify", VERIFICATION, "running", 0, start=80))
+        first = self.plan("rehearse", 102, "success", **plan)
+        self.add("verifying", "rehearsed", "rehearse", 102, first, work)
+        work = [self.shard("rehearse", 0, 100_000, 100_000, 10, "success", began=700)]
+        report = self.report("rehearse", 670, "success", objects=100_000, succeeded=99_990, failed=10, is_green=False)
+        first = self.plan("rehearse", 702, "success", rows=100_000)
+        self.add("marked", "rehearsed", "rehearse", 702, first, [*work, report], state="success")
+
     def million(self, shards: int) -> None:
         """Add a large job in the middle of its work."""
         rows = 5_000
@@ -274,6 +326,7 @@ class Seeding:
         shard = self.shard("evil", 0, 1_000, 500, 42, "running", began=5, codes=codes, rate=3.0)
         plan = self.plan("evil", 6, "success", rows=5_000, reason="<img src=x onerror=alert(1)>\u202e")
         bad = [
+            {"v": 1, "job": "s3://x/y", "at": self.iso(0), "history": [[0, 0, 0, 0], [5e-324, 9, 0, 0]]},
             'raw:{"v":1,"job":"s3://x/y","rows":1e999,"done":NaN,"failed":-5,"rate":"fast","history":[[1,2],{"a":1}]}',
             "raw:" + "[" * 20_000,
             'raw:{"v":1,"job":{"a":[]},"codes":"many"}',
@@ -347,6 +400,7 @@ class Seeding:
     ) -> Task:
         """Return a manifest task, *told* if it has begun."""
         approval = news.pop("approval", None)
+        parts = news.pop("parts", {})
         over = ti_state not in ("running", None)
         plan = PlanNews(
             job=self.job_url(group) if news.get("state", "published") == "published" else "",
@@ -364,7 +418,8 @@ class Seeding:
             storage_classes={"STANDARD": [news.get("rows", 0), news.get("rows", 0) * 1_048_576]},
             jobs=(
                 {"operation": _id(group, "run"), "report": _id(group, "report")}
-                | ({"approval": approval} if approval else {}),
+                | ({"approval": approval} if approval else {})
+                | parts,
             ),
             task_id=_id(group, "manifest"),
         )

@@ -85,9 +85,10 @@ def _look(args: argparse.Namespace, store: Storage, job: JobLayout, manifest: Ma
 
     from airflow_s3batch.cli.asking import asked_of
     from airflow_s3batch.cli.status_view import Seen
-    from airflow_s3batch.engine.shards_seen import operation_generations, shards_seen
+    from airflow_s3batch.engine.generation import newest_generations
+    from airflow_s3batch.engine.shards_seen import shards_seen
 
-    name, generation = next(operation_generations(store, job), ("", None))
+    name, generation = next(newest_generations(store, job), ("", None))
     shards = shards_seen(store, manifest, generation, datetime.now(UTC))
     return Seen(str(job.url), name, asked_of(store, job), shards, aws=_aws_sentences(args, store, job))
 

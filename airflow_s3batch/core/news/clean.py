@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from airflow_s3batch.core.visible import is_hidden
+from airflow_s3batch.core.visible import visible as spelled
 
 LARGEST = 2**63 - 1
 _NOT_OF_URLS = re.compile("[^!#-;=?-\\[\\]_a-z~]")
@@ -21,10 +21,7 @@ def visible(value: Any, most: int) -> str:
     """
     if not isinstance(value, str):
         return ""
-    start = value[: most + 1]
-    if start.isascii() and start.isprintable():
-        return start if len(start) <= most else start[: most - 1] + "…"
-    shown = "".join(rf"\u{{{ord(mark):x}}}" if is_hidden(mark) else mark for mark in start)
+    shown = spelled(value[: most + 1])
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 

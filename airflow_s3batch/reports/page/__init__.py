@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from airflow_s3batch.core import amounts
 from airflow_s3batch.core.visible import visible
 from airflow_s3batch.reports.page import account, outcome, words
 from airflow_s3batch.reports.page.checks import checks
@@ -62,8 +63,9 @@ def _template() -> jinja2.Template:
     loader = jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8"))
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, loader=loader)
     environment.trim_blocks = environment.lstrip_blocks = True
-    names = ("number", "share", "size", "duration", "moment", "rate", "cut", "facts")
-    environment.filters.update({name: getattr(words, name) for name in names}, visible=visible)
+    for name in ("number", "share", "size", "duration", "moment"):
+        environment.filters[name] = getattr(amounts, name)
+    environment.filters.update(rate=words.rate, cut=words.cut, facts=words.facts, visible=visible)
     return environment.get_template("report.html.j2")
 
 

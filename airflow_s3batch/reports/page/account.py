@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_s3batch.core import amounts
 from airflow_s3batch.reports.page import words
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _source(entry: Mapping[str, Any], summary: JobSummary, kind: str) -> Facts:
     named = ", ".join(map(str, asked)) if isinstance(asked, list) else asked
     told = {
         "Inventory" if kind == "inventory" else "Objects from": entry.get("manifest") or named,
-        "Inventory of" if kind == "inventory" else "As of": words.moment(entry.get("created")),
+        "Inventory of" if kind == "inventory" else "As of": amounts.moment(entry.get("created")),
         "MD5 of its manifest.json": entry.get("md5"),
         "List of its files": entry.get("list"),
         "SHA-256 of that list": entry.get("sha256"),
@@ -102,11 +103,11 @@ def _source(entry: Mapping[str, Any], summary: JobSummary, kind: str) -> Facts:
 
 
 def _counted(value: Any) -> str:
-    return words.number(value) if isinstance(value, (int, float)) else ""
+    return amounts.number(value) if isinstance(value, (int, float)) else ""
 
 
 def _sized(value: Any) -> str:
-    return words.size(value) if isinstance(value, (int, float)) else ""
+    return amounts.size(value) if isinstance(value, (int, float)) else ""
 
 
 def work(summary: JobSummary) -> Facts:
@@ -124,8 +125,8 @@ def work(summary: JobSummary) -> Facts:
         "Failures allowed": words.value_text(summary.allowed_failures),
         "Codes that don't count": ", ".join(summary.tolerate),
         "Requests a second, at most": f"{limit:,.6g}" if limit is not None else "",
-        "First request": words.moment(summary.started),
-        "Last outcome": words.moment(summary.ended),
+        "First request": amounts.moment(summary.started),
+        "Last outcome": amounts.moment(summary.ended),
         "Requests sent": f"{summary.requests:,}, of them {summary.retries:,} repeats" if summary.requests else "",
     }
     return {name: str(value) for name, value in told.items() if value}
@@ -139,10 +140,10 @@ def run(summary: JobSummary) -> Facts:
         "Run": about.get("run_id"),
         "Kind of run": about.get("run_type"),
         "Triggered by": about.get("triggered_by"),
-        "Logical date": words.moment(about.get("logical_date")),
+        "Logical date": amounts.moment(about.get("logical_date")),
         "Task": summary.task_id,
         "Job": summary.job_url,
-        "Job started": words.moment(summary.evidence.get("job_started")),
+        "Job started": amounts.moment(summary.evidence.get("job_started")),
         "Report by task": about.get("task_id"),
         "Report's try": about.get("try_number"),
     }

@@ -6,7 +6,7 @@ from airflow_s3batch.core.outcomes import DRY_RUN, NOT_ATTEMPTED, OUTCOME_UNKNOW
 from airflow_s3batch.core.permissions import PERMISSION_CODES
 from airflow_s3batch.core.verdicts import CODE_VERDICTS, UNREACHABLE, Verdict, is_transient
 
-_BY_CODE = {
+ADVICE = {
     NOT_ATTEMPTED: "No attempt reached these. Look at why the tasks stopped, then clear them.",
     OUTCOME_UNKNOWN: "They may have been done or not. Look at a few; replay_unsafe=True does them again.",
     DRY_RUN: "Nothing to do: this was a dry run.",
@@ -21,6 +21,7 @@ _BY_CODE = {
     "KeyTooLongError": "The new key has more than 1,024 bytes. Shorten what is put before or behind it.",
     "InvalidTag": "A tag breaks S3's rules: 10 tags, 128 characters a key, 256 a value. Look at the columns.",
     "MethodNotAllowed": "The request does not suit these objects; a delete marker is none, for example.",
+    "AllAccessDisabled": "The owner, or AWS, has turned off all access. Ask them, then clear the tasks.",
     "QuotaExceeded": "The store's quota is used up. Make room, then clear the tasks.",
     "InvalidRequest": "The message in the completion report says which part of the request is not allowed.",
 }
@@ -41,8 +42,8 @@ _UNKNOWN = "The message in the completion report says why. A repeat alone will n
 
 def advice(code: str) -> str:
     """Return what to do about objects that failed with *code*."""
-    if code in _BY_CODE:
-        return _BY_CODE[code]
+    if code in ADVICE:
+        return ADVICE[code]
     if code in PERMISSION_CODES:
         return _PERMISSION
     if code.startswith("KMS.") and CODE_VERDICTS.get(code) is Verdict.FAIL:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_s3batch.core import amounts
 from airflow_s3batch.reports.page import words
 from airflow_s3batch.reports.verification_text import verification_sentence
 
@@ -49,5 +50,5 @@ def _check(title: str, data: Mapping[str, Any]) -> Check:
 
 def _value(name: str, value: Any) -> Any:
     if name in _TIMES and isinstance(value, str):
-        return words.moment(value)
-    return words.size(value) if name == "bytes" and isinstance(value, (int, float)) else value
+        return amounts.moment(value)
+    return amounts.size(value) if name == "bytes" and isinstance(value, (int, float)) else value

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from airflow_s3batch.core import amounts
 from airflow_s3batch.core.outcomes import DRY_RUN, NOT_ATTEMPTED
 from airflow_s3batch.reports.page import words
 from airflow_s3batch.reports.page.advice import advice
@@ -106,8 +107,8 @@ def _bounds(entry: Mapping[str, Any]) -> str:
     if entry["below"] == 1:
         return "empty"
     if entry["below"] is None:
-        return f"{words.size(entry['at_least'])} and more"
-    return f"{words.size(entry['at_least'])} to {words.size(entry['below'])}"
+        return f"{amounts.size(entry['at_least'])} and more"
+    return f"{amounts.size(entry['at_least'])} to {amounts.size(entry['below'])}"
 
 
 def storage_classes(summary: JobSummary) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from airflow_s3batch.core.amounts import duration
 from airflow_s3batch.reports.page.bars import WIDTH, axis
 from airflow_s3batch.reports.page.svg import picture, round_steps, tag
-from airflow_s3batch.reports.page.words import duration
 
 HEIGHT = 230
 MOST_ROWS = 24

@@ -1,16 +1,15 @@
-"""How numbers, times and texts of others are written on the page."""
+"""How rates, fields and texts of others are written on the page; for amounts see `core.amounts`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from airflow_s3batch.core.amounts import UNKNOWN
 from airflow_s3batch.core.visible import visible
 
 MOST_CHARACTERS = 400
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def cut(text: Any, most: int = MOST_CHARACTERS) -> str:
@@ -20,15 +19,10 @@ def cut(text: Any, most: int = MOST_CHARACTERS) -> str:
     return visible(shown) if left <= 0 else f"{visible(shown[:most])}… ({left:,} more characters)"
 
 
-def number(value: float) -> str:
-    """Return *value* with thousands separators, without decimals."""
-    return f"{value:,.0f}"
-
-
 def rate(value: float | None) -> str:
     """Return so many per second, with decimals where there are few; a dash if nobody knows."""
     if value is None:
-        return "–"
+        return UNKNOWN
     return f"{value:,.0f}" if value >= 10 else f"{value:,.2g}"
 
 
@@ -38,44 +32,6 @@ def short_number(value: float) -> str:
         if value >= limit:
             return f"{value / limit:.3g}{unit}"
     return f"{value:.3g}"
-
-
-def share(value: float) -> str:
-    """Return a fraction as a percentage that is never rounded to nothing, or to all."""
-    if 0 < value < 0.0001:
-        return "below 0.01%"
-    if 0.9999 < value < 1:
-        return "over 99.99%"
-    return f"{value:.2%}"
-
-
-def size(value: float) -> str:
-    """Return so many bytes in binary units."""
-    unit = 0
-    if value == 1:
-        return "1 byte"
-    while value >= 1024 and unit + 1 < len(_UNITS):
-        value, unit = value / 1024, unit + 1
-    return f"{value:,.0f} {_UNITS[unit]}" if not unit or value == int(value) else f"{value:,.1f} {_UNITS[unit]}"
-
-
-def duration(seconds: float) -> str:
-    """Return a span of time in the two units that matter."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24:02d} h"
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def moment(text: Any) -> str:
-    """Return the ISO time *text* in words, in UTC; as it is if it is not one; empty if unknown."""
-    try:
-        return f"{datetime.fromisoformat(str(text or '')).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, OverflowError):
-        return str(text or "")
 
 
 def value_text(value: Any) -> str:

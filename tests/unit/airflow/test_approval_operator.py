@@ -272,8 +272,10 @@ def test_clearing_the_task_asks_again_and_replanning_does_not(storage: MemorySto
     assert "approved by alice" in found["why"]
     assert len(airflow.asked) == 1
     with pytest.raises(WaitsError):
-        ask(asking(), context(manifest_try=1))
+        ask(asking(), context(manifest_try=2))
     assert len(airflow.asked) == 2
+    with pytest.raises(ApprovalError, match="nobody has answered yet"):
+        check_approved(storage, JOB, DeleteObject(), "job.approve")
 
 
 def test_what_has_changed_is_asked_again(storage: MemoryStorage, airflow: Airflow) -> None:

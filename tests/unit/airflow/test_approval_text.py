@@ -13,7 +13,7 @@ from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.operations import DeleteObject, PutObjectTagging
-from airflow_s3batch.operators.approval_text import Question, fenced, size, span
+from airflow_s3batch.operators.approval_text import Question, fenced, span
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -110,11 +110,3 @@ def test_long_texts_are_cut_and_say_so() -> None:
 def test_what_destroys_nothing_is_told_as_that() -> None:
     body = question("x", operation=PutObjectTagging({"k": "v"})).body()
     assert "No object's data is lost for good" in body
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 KB"), (10**12, "1.0 TB"), (10**21, "1,000,000.0 PB")],
-)
-def test_sizes_are_as_bills_count_them(number: int, shown: str) -> None:
-    assert size(number) == shown

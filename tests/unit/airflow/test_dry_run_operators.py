@@ -33,8 +33,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     asked: dict[str, Any] = {"then": None}
     monkeypatch.setattr(StoreSettings, "access", lambda self: ("access", self.aws_conn_id))
     monkeypatch.setattr(StoreSettings, "storage", lambda self: MemoryStorage())
-    for name in ("batch_operation", "rehearsal"):
-        monkeypatch.setattr(f"airflow_s3batch.operators.{name}.storage_on", lambda access: ("on", access))
+    monkeypatch.setattr("airflow_s3batch.operators.pausing.storage_on", lambda access: ("on", access))
 
     def run_shard(ref: Any, operation: Any, **more: Any) -> Summary:
         asked.update(ref=ref, operation=operation, **more)

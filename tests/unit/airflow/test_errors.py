@@ -20,10 +20,14 @@ def kinds(base: type[errors.S3BatchError] = errors.S3BatchError) -> Iterator[typ
 
 @pytest.mark.parametrize("kind", list(dict.fromkeys(kinds())))
 def test_airflow_retries_trouble_of_the_world_and_nothing_else(kind: type[errors.S3BatchError]) -> None:
-    """A missing permission is not cured by waiting; AirflowFailException ends the task whatever ``retries`` says."""
+    """
+    A missing permission is not cured by waiting; AirflowFailException ends the task whatever ``retries`` says.
+
+    A job that somebody has paused, and a task that can't wait for it, comes back later, too.
+    """
     with pytest.raises(AirflowException) as caught, airflow_errors():
         raise kind("a sentence")
-    assert isinstance(caught.value, AirflowFailException) is not issubclass(kind, errors.InfrastructureError)
+    assert isinstance(caught.value, AirflowFailException) is not issubclass(kind, (errors.InfrastructureError, errors.PausedError))
     assert str(caught.value) == "a sentence"
 
 

@@ -73,12 +73,12 @@ def test_worker_arguments_are_refused_with_the_way_out(dag: Any, name: str, valu
 
 
 def test_one_word_leads_back_to_the_worker_engine(dag: Any) -> None:
-    """What only AWS has a use for may stay where it is."""
+    """What only AWS has a use for may stay where it is; how a paused job is waited for, workers need to know, too."""
     stays = {name: value for name, value in OF_THE_MANAGED_ENGINE.items() if name != "confirmation_required"}
     s3_batch_job(**{**MANAGED, **stays, "engine": "worker"})
     given = dag.get_task("job.run").partial_kwargs
     assert given["max_concurrency"] == 128
-    assert not set(OF_THE_MANAGED_ENGINE) & set(given)
+    assert set(OF_THE_MANAGED_ENGINE) & set(given) == {"deferrable"}
 
 
 def test_a_confirmation_that_nobody_asks_for_is_refused(dag: Any) -> None:

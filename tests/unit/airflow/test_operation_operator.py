@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes import SetTag
 
-import airflow_s3batch.operators.batch_operation
 from airflow_s3batch import BatchOperationOperator
 from airflow_s3batch.core.errors import CapabilityError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.manifest import ShardRef
@@ -31,7 +30,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     asked: dict[str, Any] = {"then": None}
     monkeypatch.setattr(StoreSettings, "access", lambda self: ("access", self.aws_conn_id))
     monkeypatch.setattr(StoreSettings, "storage", lambda self: ("storage", self.aws_conn_id, self.region_name))
-    monkeypatch.setattr(airflow_s3batch.operators.batch_operation, "storage_on", lambda access: ("on", access))
+    monkeypatch.setattr("airflow_s3batch.operators.pausing.storage_on", lambda access: ("on", access))
 
     def run_shard(ref: ShardRef, operation: Any, **more: Any) -> Summary:
         asked.update(ref=ref, operation=operation, **more)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes import SetTag
 
-import airflow_s3batch.operators.batch_operation
 import airflow_s3batch.triggers.job_control as module
 from airflow_s3batch import BatchOperationOperator
 from airflow_s3batch.core.control import PAUSE, Control
@@ -75,7 +74,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setitem(sys.modules, engine.__name__, engine)
     monkeypatch.setattr(StoreSettings, "access", lambda self: ("access", self.aws_conn_id))
     monkeypatch.setattr(StoreSettings, "storage", lambda self: made.connect(self))  # noqa: PLW0108 - a method has a self
-    monkeypatch.setattr(airflow_s3batch.operators.batch_operation, "storage_on", lambda access: ("on", access))
+    monkeypatch.setattr("airflow_s3batch.operators.pausing.storage_on", lambda access: ("on", access))
     monkeypatch.setattr(pausing, "POLL_INTERVAL_S", 0.001)
     return made
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import airflow_s3batch.operators.verification
 from airflow_s3batch import BatchVerificationOperator
 from airflow_s3batch.core.errors import AccessError, ArgumentError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.layout import JobLayout
@@ -57,6 +56,15 @@ def test_what_is_rendered_later_is_not_judged_now() -> None:
     assert operator(objects="{{ params.sample }}").objects == "{{ params.sample }}"
 
 
+@pytest.mark.parametrize("objects", ["0", "-1", "None", "1.5"])
+def test_what_was_rendered_to_no_number_looks_at_nothing_and_says_so(context: dict[str, Any], objects: str) -> None:
+    """A sample of none would find all as it should be."""
+    task = operator(objects="{{ params.sample }}")
+    task.objects = objects
+    with pytest.raises(AirflowFailException, match="objects"):
+        task.execute(context)
+
+
 @pytest.mark.filterwarnings("ignore:Task 'verify' was never mapped")
 def test_it_runs_whatever_became_of_the_operation_and_is_tried_again() -> None:
     """Mapped or not; as defaults, which the Dag may override."""
@@ -105,7 +113,7 @@ def test_another_operation_than_the_one_that_was_done_is_refused(
     open_generation(storage, task, TAGGING, Policy(), shard=0, resume=True, opened="2026-11-22T00:00:00Z")
     storage.write(task.generation(1).attempt(0, "x"), b"{}")
     monkeypatch.setattr(StoreSettings, "access_with_source", lambda *_: None)
-    monkeypatch.setattr(airflow_s3batch.operators.verification, "storage_on", lambda _: storage)
+    monkeypatch.setattr("airflow_s3batch.operators.pausing.storage_on", lambda _: storage)
     before = set(storage.files)
     with pytest.raises(AirflowFailException, match=r"the verification is given .*'other'.* Give it the same operation"):
         operator(operation=PutObjectTagging({"k": "other"})).execute(context)

@@ -115,3 +115,21 @@ def test_every_error_survives_pickling() -> None:
     for cls in classes:
         copy = pickle.loads(pickle.dumps(cls("a sentence")))
         assert (type(copy), str(copy), copy.is_retryable) == (cls, "a sentence", cls.is_retryable)
+
+
+def test_codes_that_a_store_makes_up_do_not_make_a_tally_large() -> None:
+    """What is beyond the bound counts under one name, which can't be tolerated; codes of our own keep their names."""
+    whole = Tally()
+    for shard in range(3):
+        tally = Tally()
+        for number in range(1_000):
+            tally.add_failures(f"Made-{shard}-{number}", 1, [f"s3://b/{number}"])
+        tally.add_failures(NOT_ATTEMPTED, 5, [])
+        tally.add_failures("NoSuchKey", 2, ["s3://b/gone"])
+        whole.add(tally)
+    assert (whole.failed, sum(whole.codes.values())) == (3_021, 3_021)
+    assert (whole.codes[NOT_ATTEMPTED], whole.codes["NoSuchKey"]) == (15, 6)
+    assert len(whole.codes) <= Tally.MOST_CODES + 5
+    assert len(str(whole.to_json())) < 20_000
+    assert len(whole.sentence()) < 400
+    assert whole.counted_failures(frozenset({*whole.codes, "NoSuchKey"})) == 15 + whole.codes["OtherCodes"] > 2_000

@@ -103,10 +103,30 @@ def test_deletes_share_requests_that_may_be_free() -> None:
 
 
 def test_deleting_cold_objects_early_is_the_high_end() -> None:
-    """1,000 GB of GLACIER for three months that nobody uses."""
+    """1,000 GB of GLACIER for three months that nobody uses, and 32 KiB beside each object."""
     cold = Totals(1_000, 10**12, {"GLACIER": (1_000, 10**12)})
     found = amounts(DeleteObject(), cold)
-    assert found["GB-months of GLACIER that are billed although the objects go early"] == (0, Decimal("10.8"))
+    low, high = found["GB-months of GLACIER that are billed although the objects go early"]
+    assert (low, round(high, 2)) == (0, Decimal("10.80"))
+
+
+def test_small_cold_objects_are_billed_as_larger_ones() -> None:
+    """Ten million of a kilobyte: 128 KiB each in the classes for rare access, 32 KiB more each in archives."""
+    counted = tuple((10**7, 10**10) if index == 1 else (0, 0) for index in range(len(BOUNDS) + 1))
+    for name, billed in (("STANDARD_IA", 128 * 1024), ("DEEP_ARCHIVE", 1_000 + 32 * 1024)):
+        for sizes in (counted, ()):
+            totals = Totals(10**7, 10**10, {name: (10**7, 10**10)}, sizes)
+            items = {item.what: item.high for item in estimate(totals, DeleteObject(), "worker", PRICES).items}
+            months = 1 if name == "STANDARD_IA" else 6
+            expected = Decimal(billed) / 100 * months
+            assert items[f"GB-months of {name} that are billed although the objects go early"] == expected
+
+
+def test_parts_for_an_archive_cost_what_parts_cost_and_only_their_end_what_archives_do() -> None:
+    """A hundred objects of 100 GiB: about 200 parts each."""
+    large = Totals(100, 100 * 100 * GIB, {"STANDARD": (100, 100 * 100 * GIB)})
+    found = estimate(large, RewriteObject(storage_class="DEEP_ARCHIVE"), "worker", PRICES)
+    assert {item.what: item.high for item in found.items}["PUT, COPY and POST requests (DEEP_ARCHIVE)"] == 101
 
 
 def test_what_is_wanted_already_is_only_looked_at() -> None:

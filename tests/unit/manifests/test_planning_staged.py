@@ -135,7 +135,7 @@ def test_rows_outside_the_guards_are_counted_and_the_first_named(
 
 
 def test_columns_that_differ_from_query_to_query_are_a_sentence(tmp_path: Path) -> None:
-    select = "SELECT 'b' AS bucket, 'k' AS key, CAST(1 AS BIGINT) AS size, {} AS x"
+    select = "SELECT 'b' AS bucket, 'k' AS key, CAST(1 AS BIGINT) AS size, '' AS storage_class, {} AS x"
     stage_ = Stage(tmp_path, Guards(), most_bytes=10**9)
     with duckdb.connect() as connection:
         stage_.add(connection, select.format("1"))
@@ -149,7 +149,8 @@ def test_files_begin_uncompressed_and_are_compressed_when_disk_gets_scarce(
     monkeypatch.setattr(staged_module, "_FILE_BYTES", 1)
     stage_ = Stage(tmp_path, Guards(), most_bytes=20_000_000)
     with duckdb.connect() as connection:
-        query = "SELECT 'b' AS bucket, repeat('k', 90) AS key, CAST(i AS BIGINT) AS size FROM range(100000) AS n(i)"
+        fields = "'b' AS bucket, repeat('k', 90) AS key, CAST(i AS BIGINT) AS size, 'STANDARD' AS storage_class"
+        query = f"SELECT {fields} FROM range(100000) AS n(i)"
         assert stage_.add(connection, query) == 100_000
     sizes = [file.path.stat().st_size / file.rows for file in stage_.staged(read=None).files if file.rows]
     assert sizes[0] > 100
@@ -183,13 +184,13 @@ def test_a_file_that_was_replaced_since_it_was_pinned_is_not_read(storage: Memor
 def test_an_error_in_the_middle_of_the_rows_is_duckdbs_own(tmp_path: Path) -> None:
     """So that it is told like any other one, though it comes through Arrow."""
     key = "CASE WHEN i = 90000 THEN error('bad row') ELSE 'k' END"
-    query = f"SELECT 'b' AS bucket, {key} AS key, i AS size FROM range(100000) AS n(i)"
+    query = f"SELECT 'b' AS bucket, {key} AS key, i AS size, '' AS storage_class FROM range(100000) AS n(i)"
     with duckdb.connect() as connection, pytest.raises(duckdb.Error, match="bad row"):
         Stage(tmp_path, Guards(), most_bytes=10**9).add(connection, query)
 
 
 def test_no_rows_have_columns_too(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     stage_ = Stage(tmp_path, Guards(), most_bytes=10**9)
-    query = "SELECT 'b' AS bucket, 'k' AS key, CAST(1 AS BIGINT) AS size WHERE FALSE"
+    query = "SELECT 'b' AS bucket, 'k' AS key, CAST(1 AS BIGINT) AS size, '' AS storage_class WHERE FALSE"
     assert stage_.add(connection, query) == 0
-    assert stage_.staged(read=7)[2:] == (0, 0, 7, {}, 0, "", 0)
+    assert stage_.staged(read=7)[2:] == (0, 0, 7, {}, 0, "", 0, {})

@@ -328,6 +328,7 @@ def test_of_a_move_the_copy_is_there_and_the_original_is_not(answers: Sequence[R
         (DeleteObject(), OBJ._replace(version_id="v"), head(), "StillThere"),
         (DeleteObject(), OBJ._replace(version_id="v"), answer(405, "MethodNotAllowed"), "StillThere"),
         (DeleteObject(), OBJ._replace(version_id="v"), answer(404, "NoSuchVersion"), ""),
+        (DeleteObject(), OBJ, answer(404, "NoSuchBucket"), "NoSuchBucket"),
     ],
 )
 def test_what_was_deleted_is_not_there(operation: Operation, obj: S3Object, shown: Response, found: str) -> None:

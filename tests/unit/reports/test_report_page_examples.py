@@ -54,7 +54,7 @@ EXPECTED = {
     "small": "Green. All 12 objects succeeded.",
     "empty": "Green. The selection matched no object, so nothing was done.",
     "failed": "Red. 1,007 of 12,000 objects failed: 883 count, 0 are allowed.",
-    "trend": "2026-11-22 09:57:00 (this one) 12,000 444,011 2.70% 10,993 1,007 0 red",
+    "trend": "2026-11-22 09:57:00 (this one) 12,000 444,011 2.70 % 10,993 1,007 0 red",
     "dry_run": "Dry run: nothing was done. 2,394 of 2,400 objects would be done; 6 can't be",
     "managed": "managed: AWS S3 Batch Operations",
     "hostile": "Red. 300 of 300 objects failed",
@@ -165,7 +165,7 @@ def test_dry_run_is_marked_wherever_somebody_may_look() -> None:
     assert "Report of a dry run" in words
     assert "What would be done" in words
     assert "Clear the tasks quarantine.run" not in words
-    assert "would be done 2,394 99.75%" in words
+    assert "would be done 2,394 99.75 %" in words
 
 
 def test_what_went_before_and_after_is_told_if_it_is_known() -> None:

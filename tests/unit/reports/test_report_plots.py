@@ -90,19 +90,10 @@ def test_texts_and_attributes_are_escaped() -> None:
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (words.share(0.99999), "over 99.99%"),
-        (words.share(1), "100.00%"),
-        (words.share(0), "0.00%"),
-        (words.size(1), "1 byte"),
-        (words.size(1023), "1,023 bytes"),
-        (words.size(131_072), "128 KiB"),
-        (words.size(1.5 * 1024**5), "1.5 PiB"),
-        (words.duration(3 * 86_400 + 3_600), "3 d 01 h"),
         (words.rate(0.123), "0.12"),
         (words.cut("a" * 10, 4), "aaaa… (6 more characters)"),
         (words.value_text(["One.", "Two."]), "One. Two."),
         (words.value_text(["a", "b"]), "a, b"),
-        (words.moment("no time"), "no time"),
     ],
 )
 def test_numbers_and_texts_read_well(shown: str, expected: str) -> None:

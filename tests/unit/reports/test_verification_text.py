@@ -56,9 +56,15 @@ DIFFER = {
             "2 more could not be looked at (AccessDenied 2), see s3://j/report/differences-reasons.csv.",
         ),
         ({**RIGHT, "missing": 7}, False, "The verification did not finish: 7 objects are left; clear its task."),
+        ({**RIGHT, "of": 0, "checked": 0}, True, "Nothing has succeeded, so there was nothing to look at again."),
         ({**RIGHT, "has_begun": False}, False, "A verification was asked for and has not begun: clear its task."),
     ],
 )
 def test_the_sentence_says_what_was_seen_and_what_to_do(verification: Any, is_green: bool, said: str) -> None:
     assert is_verified(verification) is is_green
     assert said in verification_sentence(verification)
+
+
+def test_where_nothing_could_be_looked_at_nothing_is_as_it_should_be() -> None:
+    for told in ({"missing": 7}, {"unread": 7, "codes": {"AccessDenied": 7}, **LISTS}):
+        assert "as they should be" not in verification_sentence({**RIGHT, "of": 7, "checked": 0, **told})

@@ -47,8 +47,9 @@ def places() -> dict[str, Place]:
 
 @pytest.fixture(scope="session")
 def client(places: dict[str, Place]) -> Callable[..., TestClient]:
-    """Return a client of the page for somebody with a role, or for nobody; only ``admin`` may read `SECRET`."""
+    """Return a client of the page for somebody with a role, or for nobody; only ``admin`` may read `SECRET`, and no ``viewer`` questions."""
     from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
@@ -60,7 +61,8 @@ def client(places: dict[str, Place]) -> Callable[..., TestClient]:
 
     def is_authorized_dag(*, details: Any = None, user: Any, **asked: Any) -> bool:
         is_secret = details is not None and details.id == SECRET and user.role != "admin"
-        return not is_secret and allowed(details=details, user=user, **asked)
+        is_question = asked.get("access_entity") is DagAccessEntity.HITL_DETAIL and user.role == "viewer"
+        return not is_secret and not is_question and allowed(details=details, user=user, **asked)
 
     manager.is_authorized_dag = is_authorized_dag
     airflow = FastAPI(root_path="/af")

@@ -85,7 +85,22 @@ def test_a_job_is_paused_once_all_its_shards_at_work_are() -> None:
     for paused, expected in [(1, "paused"), (0, "running")]:
         work = Work(working=1, paused=paused)
         assert state_of(parts, grouped, work, run_state="running", is_asked=False) == expected
+    silent = {**grouped, "g.run": row(OPERATORS["run"], "deferred", "running", "success")}
+    assert state_of(parts, silent, Work(working=1, paused=1), run_state="running", is_asked=False) == "running"
     assert state(asked=True, **tasks) == "awaiting_approval"
+
+
+def test_a_red_report_stays_red_whatever_its_task_was_marked_as() -> None:
+    tasks = {f"g.{part}": row(OPERATORS[part], "success") for part in ("manifest", "run", "report")}
+    for is_green, expected in [(True, "success"), (False, "failed")]:
+        (parts,) = jobs_in(tasks, {"g.manifest": PlanNews()}, {"g.report": ReportNews(is_green=is_green)})
+        parts = parts._replace(report=ReportNews(is_green=is_green))
+        assert state_of(parts, tasks, Work(), run_state="success", is_asked=False) == expected
+
+
+def test_a_shard_that_was_cleared_alone_and_works_again_is_at_work() -> None:
+    """The report of before is none of what goes on."""
+    assert state(manifest="success", run=["success", "running"], report="failed") == "running"
 
 
 def test_a_run_that_is_over_has_no_job_that_goes_on() -> None:

@@ -32,6 +32,11 @@ STATES = {
     "dry_run": "success",
     "million": "running",
     "attacked": "running",
+    "rehearsing": "running",
+    "rehearsed": "running",
+    "verified": "failed",
+    "verifying": "reporting",
+    "marked": "failed",
 }
 
 
@@ -106,6 +111,24 @@ def test_pages_follow_the_order(listed: Callable[..., Any]) -> None:
     assert objects == sorted(objects)
     starts = [job["started"] or "" for job in listed()["jobs"]]
     assert starts == sorted(starts, reverse=True)
+
+
+def test_states_are_sorted_by_what_needs_somebody(listed: Callable[..., Any]) -> None:
+    states = list(dict.fromkeys(job["state"] for job in listed(sort="state")["jobs"]))
+    assert states[:4] == ["failed", "refused", "awaiting_approval", "paused"]
+    assert states[-2:] == ["success", "skipped"]
+    assert [job["state"] for job in listed(sort="-state")["jobs"]][0] == "skipped"
+
+
+def test_other_dags_news_do_not_crowd_out_ones_own(listed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a Dag tells that one may not read, or a mapped task, takes no room; more than there is room for is told."""
+    from airflow_s3batch.ui import listing
+
+    mine = {job["run_id"]: job["objects"] for job in listed(dag_id="tag_by_aws")["jobs"]}
+    monkeypatch.setattr(listing, "MOST_NEWS", 3)
+    few = listed(dag_id="tag_by_aws")
+    assert ({job["run_id"]: job["objects"] for job in few["jobs"]}, few["truncated"]) == (mine, False)
+    assert listed()["truncated"] is True
 
 
 @pytest.mark.parametrize(

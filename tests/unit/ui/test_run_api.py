@@ -45,6 +45,30 @@ def test_what_people_are_asked_and_have_answered(job: Callable[..., Any]) -> Non
     assert job("running")["approval"] is None
 
 
+def test_what_people_are_asked_is_for_those_who_may_read_that(job: Callable[..., Any]) -> None:
+    """Airflow has a permission of its own for it, which this viewer lacks."""
+    found = job("awaiting_approval", role="viewer")
+    assert found["state"] == "awaiting_approval"
+    assert (found["approval"]["subject"], found["approval"]["by"]) == ("", "")
+    assert "Ann" not in str(job("rejected", role="viewer"))
+
+
+def test_a_rehearsal_tells_its_counts(job: Callable[..., Any]) -> None:
+    found = job("rehearsed")["rehearsal"]
+    assert (found["state"], found["objects"], found["of"], found["failed"]) == ("success", 1_000, 1_204_511, 2)
+    going_on = job("rehearsing")
+    assert (going_on["rehearsing"], going_on["rehearsal"]["state"]) == (True, "running")
+    assert going_on["rehearsal"]["objects"] is None
+    assert job("running")["rehearsal"] is None
+    assert job("verifying")["verifying"] is True
+
+
+def test_an_endless_rate_is_not_told(job: Callable[..., Any]) -> None:
+    """News with a history that JSON can't hold the rate of leave the page as it is."""
+    found = job("attacked")
+    assert found["shard_list"][1]["rate"] is None
+
+
 def test_a_paused_job_tells_who_paused_it(job: Callable[..., Any]) -> None:
     found = job("paused")
     assert found["control"]["by"] == "ann@laptop"
@@ -84,7 +108,7 @@ def test_hostile_news_do_no_harm(client: Callable[..., TestClient], job: Callabl
     found = job("attacked")
     assert found["state"] == "running"
     assert found["failed"] == 42
-    assert len(found["shard_list"]) == 8
+    assert len(found["shard_list"]) == 9
     text = str(found)
     assert "<script>" not in text.replace("<b>", "")
     assert "\u202e" not in text

@@ -30,6 +30,8 @@ export function heading(job) {
 /** Return what is going on, in one sentence. */
 export function goingOn(job) {
   if (job.state === "paused") return job.sentence || pause(job);
+  if (job.state === "running" && job.rehearsing) return "The rehearsal is at work: a random sample of the objects is done for real. All others wait for it.";
+  if (job.state === "reporting" && job.verifying) return "What was done is being looked at once more, before the report is written.";
   return job.sentence || GOING_ON[job.state] || (job.state === "running" && atWork(job)) || "";
 }
 
@@ -52,15 +54,19 @@ function failed(job) {
   const worst = job.codes?.[0];
   const shard = failedShard(job);
   const operation = taskId(job, "operation");
+  const differ = job.verification?.differ > 0;
+  const isDone = job.done === job.objects && !job.failed;
   return [
+    differ && "Look at what differs, under Verification. To the job these objects have succeeded, so clearing does not do them again: a job on report/differences.csv does.",
     shard && ["Read the log of ", outLink(shard.log_url, shortLabel(shard)), job.failed ? " if the codes below don’t say enough." : ": it says what happened."],
     worst && ["Remove the cause. ", h("strong", null, worst.code), ` (${number(worst.number)}): `, meaning(worst.code) || "see what the task’s log says of it."],
-    [
+    !(differ && isDone) && [
       "Run these again: open ",
       taskLink(job, "operation", operation),
       ", choose ",
       h("em", null, "Clear task instance"),
-      " (failed ones are enough) and confirm. What has succeeded is kept; only the rest is done again.",
+      job.shards?.failed ? " (failed ones are enough)" : " (all of them: none is red, but what they could not do adds up)",
+      " and confirm. What has succeeded is kept; only the rest is done again.",
     ],
   ];
 }

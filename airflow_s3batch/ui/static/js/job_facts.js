@@ -4,11 +4,12 @@ import { commandLine } from "./copy.js";
 import { h } from "./dom.js";
 import { bytes, moment, number } from "./format.js";
 import { outLink, safeUrl } from "./places.js";
+import { badge, taskState } from "./states.js";
 import { decoded, humanised } from "./text.js";
 
 /** Describe what was asked and selected: what matters most before anything is done. */
 export function jobPlan(job) {
-  return [approval(job), selection(job)];
+  return [[approval(job), rehearsal(job)], selection(job)];
 }
 
 /** Describe what the job left, and the way to it. */
@@ -49,6 +50,24 @@ function approval(job) {
       ["On", asked.at && moment(asked.at)],
       ["Until", asked.deadline && moment(asked.deadline)],
       ["Where", asked.url && outLink(asked.url, "The task in Airflow")],
+    ]),
+  );
+}
+
+function rehearsal(job) {
+  const found = job.rehearsal;
+  if (!found || found.dry_run || ["none", "scheduled", "queued", "upstream_failed", "removed"].includes(found.state)) return null;
+  const isKnown = found.state === "success" && found.objects != null;
+  const counted = found.counted_failures ? `${number(found.failed)}, of which ${number(found.counted_failures)} count (${number(found.allowed)} allowed)` : number(found.failed);
+  return card(
+    "rehearsal",
+    "Rehearsal",
+    facts([
+      ["State", badge(taskState(found.state))],
+      ["Sample", isKnown && `${number(found.objects)} random objects of ${number(found.of)}`],
+      ["Succeeded", isKnown && number(found.succeeded)],
+      ["Failed", isKnown && counted],
+      ["Where", outLink(found.url, "The task in Airflow")],
     ]),
   );
 }

@@ -13,7 +13,7 @@ export function jobFigures(job, now) {
     h(
       "div",
       { class: "whole" },
-      h("p", { class: "share" }, h("strong", null, percent(job.progress)), h("span", null, `${number(job.done)} of ${number(job.objects)} objects`)),
+      h("p", { class: "share" }, h("strong", null, percent(job.progress)), h("span", null, `${number(job.done)} of ${number(job.objects)} objects${job.dry_run ? " looked at, none changed" : ""}`)),
       progressBar(job, "Progress of the job", "large"),
     ),
     h("dl", null, figures(job, now).map(([label, value, note, tone]) => h("div", { key: label, class: tone ?? "" }, h("dt", null, label), h("dd", null, value, note && h("small", null, note))))),
@@ -25,8 +25,8 @@ function figures(job, now) {
   const spent = ((Date.parse(job.ended ?? "") || now) - Date.parse(job.started ?? "")) / 1000;
   const share = job.done ? `${percent((job.failed ?? 0) / job.done)} of what was tried` : "";
   return [
-    ["Succeeded", number(job.succeeded)],
-    ["Failed", number(job.failed), job.failed ? share : "", job.failed ? "bad" : ""],
+    [job.dry_run ? "Would be done" : "Succeeded", number(job.succeeded)],
+    [job.dry_run ? "Could not be" : "Failed", number(job.failed), job.failed ? share : "", job.failed ? "bad" : ""],
     isLive ? ["Rate now", rate(job.rate)] : ["Mean rate", rate(job.report?.rate ?? job.done / spent)],
     isLive ? ["Time left", duration(job.eta_s ?? NaN), job.eta_s == null ? "" : `ends about ${clock(now + job.eta_s * 1000)}`] : ["Took", duration(spent)],
     isLive ? ["Running for", duration(spent)] : ["Ended", clock(job.ended), job.ended && moment(job.ended).slice(0, 10)],

@@ -36,6 +36,6 @@ function origin(job) {
 /** A job that runs tells how far it is every ten seconds or so; one that does not may be lost. */
 function silence(job, now) {
   const heard = Date.parse(job.updated ?? "");
-  if (job.state !== "running" || !isActive(job.state) || !(now - heard > QUIET_MS)) return null;
+  if (job.state !== "running" || job.rehearsing || !isActive(job.state) || !(now - heard > QUIET_MS)) return null;
   return h("p", { key: "silence", class: "notice" }, `The tasks were last heard of ${ago(job.updated, now)}: the figures are as old. Look at the log of one of them if this goes on.`);
 }
