@@ -17,7 +17,7 @@ JOB_URL = "{{ var.value.get('s3batch_job_url', 's3://ops/s3batch') }}"
 @dag(
     schedule="@weekly",
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - Airflow takes it for UTC
-    params={"dry_run": Param(False, type="boolean", description="look at each object, change none")},
+    params={"dry_run": Param(default=False, type="boolean", description="look at each object, change none")},
     tags=["s3batch"],
 )
 def compliance_tagging() -> None:

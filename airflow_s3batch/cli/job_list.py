@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.amounts import time_of
 from airflow_s3batch.core.errors import S3BatchError
+from airflow_s3batch.core.operation_names import operation_name
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.shards_seen import SILENT_S
 from airflow_s3batch.reports.job_folders import is_at_aws, job_names, last_pulse, read_job_folder
@@ -110,12 +111,11 @@ def _line(storage: Storage, url: S3Url, now: datetime) -> JobLine | None:
 def _line_of(job: JobFolder, pulse: datetime | None, now: datetime) -> JobLine:
     summary, reported = job.summary, time_of(job.summary.get("created"))
     moments = [moment for moment in (job.created, reported, pulse) if moment is not None]
-    steps = (summary.get("operation") or {}).get("operations") or [summary.get("operation") or {}]
     return JobLine(
         name=job.name,
         url=str(job.layout.url),
         state=_state(job, pulse, reported, now),
-        operation=" + ".join(str(step.get("operation", "")) for step in steps),
+        operation=operation_name(summary.get("operation")),
         dag_id=str(job.about.get("dag_id") or ""),
         run_id=str(job.about.get("run_id") or ""),
         objects=summary.get("objects"),
@@ -127,12 +127,10 @@ def _line_of(job: JobFolder, pulse: datetime | None, now: datetime) -> JobLine:
 
 
 def _state(job: JobFolder, pulse: datetime | None, reported: datetime | None, now: datetime) -> str:
-    is_alive = (
-        pulse is not None and pulse > now - timedelta(seconds=SILENT_S) and (reported is None or pulse > reported)
-    )
-    if job.is_paused and (reported is None or (pulse is not None and pulse > reported)):
+    has_gone_on = pulse is not None and (reported is None or pulse > reported)
+    if job.is_paused and (reported is None or has_gone_on):
         return PAUSED
-    if is_alive:
+    if pulse is not None and has_gone_on and pulse > now - timedelta(seconds=SILENT_S):
         return RUNNING
     if not job.is_reported:
         return UNFINISHED

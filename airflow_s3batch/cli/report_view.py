@@ -11,6 +11,7 @@ from rich.text import Text
 from airflow_s3batch.cli.bars import bar
 from airflow_s3batch.cli.printing import aligned, print_facts, told
 from airflow_s3batch.core.amounts import duration, moment, number, share, size
+from airflow_s3batch.core.operation_names import operation_name
 from airflow_s3batch.core.outcomes import NOT_ATTEMPTED
 
 if TYPE_CHECKING:
@@ -47,17 +48,11 @@ def verdict_of(summary: Mapping[str, Any]) -> tuple[str, str]:
 
 def _verdict(summary: Mapping[str, Any]) -> Text:
     word, style = verdict_of(summary)
-    line = Text.assemble(("● ", style), (word, style), "  ", (told(operation_name(summary)).plain, "bold"))
+    name = operation_name(summary.get("operation")) or str(summary.get("task_id") or "report")  # AWS's own don't tell
+    line = Text.assemble(("● ", style), (word, style), "  ", (told(name).plain, "bold"))
     if summary.get("dry_run"):
         line.append("  dry run: nothing was done", style="yellow")
     return line
-
-
-def operation_name(summary: Mapping[str, Any]) -> str:
-    """Return the operation as it was declared; of AWS's own reports, which don't tell, just what it is."""
-    operation = summary.get("operation") or {}
-    steps = operation.get("operations") or [operation]
-    return " + ".join(str(step.get("operation", "")) for step in steps) or str(summary.get("task_id") or "report")
 
 
 def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -182,14 +182,6 @@ class RangeState:
     failed: tuple[Spans, ...]
     missing: Spans
 
-    @property
-    def is_untouched(self) -> bool:
-        """Whether each commit's files can be used as they are: no row of them is superseded."""
-        return all(
-            self.succeeded[n] == _minus(commit.attempted, commit.failed) and self.failed[n] == commit.failed
-            for n, commit in enumerate(self.commits)
-        )
-
     def lacks(self, ordinal: int) -> bool:
         """Return whether *ordinal* has no outcome."""
         return any(start <= ordinal < end for start, end in self.missing)

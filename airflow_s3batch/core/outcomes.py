@@ -21,7 +21,7 @@ VANISHED = frozenset({"NoSuchKey", "NoSuchVersion"})
 """Codes of objects that are gone since the manifest was made; tolerated unless the user says otherwise."""
 
 OTHER_CODES = "OtherCodes"
-"""Stands in a tally for codes beyond its first `Tally.MOST_CODES`. It always counts as a failure, as `NOT_ATTEMPTED`."""
+"""Stands in a tally for codes beyond its first `Tally.MOST_CODES`. It always counts as a failure."""
 
 _ALWAYS_NAMED = VANISHED | {NOT_ATTEMPTED, OUTCOME_UNKNOWN, DRY_RUN}
 _ALWAYS_COUNT = frozenset({NOT_ATTEMPTED, OTHER_CODES})

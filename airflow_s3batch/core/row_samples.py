@@ -1,4 +1,8 @@
-"""A random sample of a job's rows that is the same wherever and whenever it is drawn, without a list of them."""
+"""
+The random sample of a verification: the same in every attempt, and each shard's task draws its part by itself.
+
+A rehearsal has other needs, few files first of all: see `engine.sampling`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ def sample_sizes(number: int, rows: Sequence[int], seed: str) -> list[int]:
     return found
 
 
-def sampled(number: int, rows: Iterable[int], seed: str) -> list[int]:
+def sampled_rows(number: int, rows: Iterable[int], seed: str) -> list[int]:
     """
     Return *number* of *rows*, in ascending order; all of them if there are no more.
 

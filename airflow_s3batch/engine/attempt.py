@@ -8,9 +8,9 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.outcomes import Summary
 from airflow_s3batch.engine.evidence import SUMMARY_FORMAT
@@ -75,8 +75,3 @@ class Attempt(NamedTuple):
             "ended": iso_now(),
         }
         storage.write(generation.summary(self.shard, self.id), json.dumps(document).encode(), "application/json")
-
-
-def iso_now() -> str:
-    """Return the time in ISO 8601, to the millisecond, in UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -17,10 +17,11 @@ from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN
 from airflow_s3batch.engine.evidence import claimants, ordinals_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from airflow_s3batch.core.commits import Commit, Spans
     from airflow_s3batch.core.layout import GenerationLayout
+    from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.shard_state import ShardState
     from airflow_s3batch.engine.storage import Storage
 
@@ -73,14 +74,7 @@ class Claims:
     def _doubts(self, index: int) -> frozenset[int]:
         url = self._generation.claim(self._shard, index, self._attempt)
         self._storage.write(url, self._meant(index), "application/json")
-        others = {
-            attempt: self._rows_of(index, attempt)
-            for attempt in claimants(self._storage, self._generation.shard(self._shard), index)
-            if attempt != self._attempt and attempt not in self._state.ended
-        }
-        commits = self._state.evidence.read_commits(self._storage, self._state.ranges[index])
-        unknown = (unknown_in(self._storage, url.bucket, commit) for commit in commits)
-        return self._state.doubts(commits, index, others).union(*unknown)
+        return in_doubt(self._storage, self._generation, self._shard, index, self._state, without={self._attempt})
 
     def _meant(self, index: int) -> bytes:
         """Return the body of a claim on range *index*: a rehearsal says which few rows it means."""
@@ -90,13 +84,40 @@ class Claims:
         rows = spans_of(ordinal for ordinal, is_meant in enumerate(flags) if is_meant)
         return json.dumps({"rows": rows}, separators=(",", ":")).encode()
 
-    def _rows_of(self, index: int, attempt: str) -> Spans | None:
-        """Return which rows another *attempt* has claimed; ``None`` for all, also where the claim does not tell."""
-        try:
-            body = json.loads(self._storage.read(self._generation.claim(self._shard, index, attempt)) or b"{}")
-            return tuple((int(start), int(end)) for start, end in body["rows"])
-        except (ValueError, KeyError, TypeError):
-            return None
+
+def in_doubt(
+    storage: Storage,
+    generation: GenerationLayout,
+    shard: int,
+    index: int,
+    state: ShardState,
+    *,
+    without: Collection[str] = (),
+    may_be_claimed: bool = True,
+) -> frozenset[int]:
+    """
+    Return the ordinals of range *index* whose outcome is unknown, or lost; attempts *without* are passed over.
+
+    Where it can't have been claimed, *may_be_claimed* saves a listing.
+    """
+    others = {
+        attempt: _rows_of(storage, generation.claim(shard, index, attempt))
+        for attempt in (claimants(storage, generation.shard(shard), index) if may_be_claimed else ())
+        if attempt not in without and attempt not in state.ended
+    }
+    read = state.evidence.read_commits(storage, state.ranges[index])
+    commits = [commit for commit in read if commit.attempt not in without]
+    unknown = (unknown_in(storage, generation.url.bucket, commit) for commit in commits)
+    return state.doubts(commits, index, others).union(*unknown)
+
+
+def _rows_of(storage: Storage, claim: S3Url) -> Spans | None:
+    """Return which rows are claimed; ``None`` for all, also where the *claim* does not tell."""
+    try:
+        body = json.loads(storage.read(claim) or b"{}")
+        return tuple((int(start), int(end)) for start, end in body["rows"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def unknown_in(storage: Storage, bucket: str, commit: Commit) -> Iterator[int]:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import InfrastructureError, TooManyFailuresError
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.verdicts import is_transient
-from airflow_s3batch.engine.attempt import Attempt, iso_now
+from airflow_s3batch.engine.attempt import Attempt
 from airflow_s3batch.engine.aws_rounds import refuse_beside_aws
 from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.job_manifest import published_manifest

@@ -2,8 +2,8 @@
 Which objects a rehearsal is done on: random ones, the same in every attempt, from a bounded number of files.
 
 Each shard that is touched is fetched, and each row range in it leaves files of its own. So a few shards are drawn, each
-as likely as it has rows; among their row ranges a few likewise; and from those the rows, each with the same chance. So rows of
-shards and ranges that are smaller than the others are drawn more rarely. A sample that needs more room gets more
+as likely as it has rows; among their row ranges a few likewise; and from those the rows, each with the same chance.
+Rows of shards and ranges that are smaller than others are drawn more rarely. A sample that needs more room gets more
 ranges, and more shards, until it fits.
 """
 

@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.outcomes import Outcome, Summary, Tally
-from airflow_s3batch.core.row_samples import sample_sizes, sampled
-from airflow_s3batch.engine.attempt import Attempt, iso_now
+from airflow_s3batch.core.row_samples import sample_sizes, sampled_rows
+from airflow_s3batch.engine.attempt import Attempt
 from airflow_s3batch.engine.done_rows import DoneRows
 from airflow_s3batch.engine.exchange import Work
 from airflow_s3batch.engine.executor import Executor
@@ -111,7 +112,7 @@ class ShardLook:
         seed = str(self._whole.job_url)
         sizes = sample_sizes(self._whole.objects, [shard.rows for shard in self._manifest.shards], seed)
         index = self._shard.index
-        return self._done.flags(sampled(sizes[index], self._done.rows(), f"{seed} {index}"))
+        return self._done.flags(sampled_rows(sizes[index], self._done.rows(), f"{seed} {index}"))
 
     def _look(self, executor: Executor, team: Teamwork, lines: Progress, wanted: Wanted, folder: Path) -> Tally:
         whole, seen = self._whole, 0

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from airflow_s3batch.core.errors import InfrastructureError
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.outcomes import DRY_RUN, OUTCOME_UNKNOWN, Outcome, Tally
-from airflow_s3batch.engine.attempt import Attempt, iso_now
+from airflow_s3batch.engine.attempt import Attempt
 from airflow_s3batch.engine.claims import Claims
 from airflow_s3batch.engine.doubts import Doubts
 from airflow_s3batch.engine.exchange import Work

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_s3batch.core.errors import JobDamagedError
-from airflow_s3batch.engine.attempt import iso_now
+from airflow_s3batch.core.iso_times import iso_now
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.layout import OperationLayout

@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,11 +76,6 @@ def _channel() -> Any:
     except ImportError:
         return None
     return getattr(task_runner, "SUPERVISOR_COMMS", None)
-
-
-def now_iso() -> str:
-    """Return the time in ISO 8601, to the millisecond, in UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def without_secrets(value: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
 
 from airflow_s3batch.core.errors import InfrastructureError, JobDamagedError
+from airflow_s3batch.core.iso_times import iso_time
 from airflow_s3batch.core.layout import RoundLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.storage import Storage
@@ -51,7 +52,7 @@ class JobEnd(NamedTuple):
         """Return what DescribeJob's ``Job`` tells of a job that is over."""
         began = _moment(job.get("CreationTime"), now)
         ended = max(_moment(job.get("TerminationDate"), now), began)
-        return cls(JobProgress.of(job), _iso(began), _iso(ended), now - ended, scope)
+        return cls(JobProgress.of(job), iso_time(began), iso_time(ended), now - ended, scope)
 
     @property
     def is_known(self) -> bool:
@@ -146,7 +147,3 @@ def _moment(value: Any, default: dt.datetime) -> dt.datetime:
     if not isinstance(value, dt.datetime):
         return default
     return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-
-
-def _iso(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

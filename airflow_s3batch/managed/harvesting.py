@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.attempt import Attempt, iso_now
+from airflow_s3batch.engine.attempt import Attempt
 from airflow_s3batch.engine.job_manifest import published_manifest
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.recorder import Recorder

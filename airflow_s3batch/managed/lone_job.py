@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from airflow_s3batch.core.errors import JobChangedError, ManifestError
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.layout import RoundLayout
 from airflow_s3batch.core.outcomes import Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.attempt import iso_now
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.shard_verdict import judge_shard
 from airflow_s3batch.engine.staging import staging_folder

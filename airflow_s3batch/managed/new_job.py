@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import GenerationLayout, RoundLayout
 from airflow_s3batch.core.manifest import Manifest
-from airflow_s3batch.engine.attempt import iso_now
 from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.managed.asked import Asked
 from airflow_s3batch.managed.control import JobControl, RepeatedTokenError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
-from airflow_s3batch.engine.claims import unknown_in
+from airflow_s3batch.engine.claims import in_doubt
 from airflow_s3batch.engine.shard_file import fetch_shard
 from airflow_s3batch.engine.shard_state import ShardState, shard_state
 from airflow_s3batch.engine.storage import Storage
@@ -68,7 +68,7 @@ def unfinished_rows(
             continue
         flags = _flags(state, shard, manifest.range_rows)
         if not with_unknown:
-            _drop_unknown(flags, state, storage, manifest.job_url.bucket, without)
+            _drop_unknown(flags, state, storage, generation, without)
         path = fetch_shard(storage, manifest.job_url.bucket, shard, folder)
         try:
             yield from _batches(ref, shard, path, flags)
@@ -86,13 +86,20 @@ def _flags(state: ShardState, shard: ShardFile, range_rows: int) -> bytearray:
     return flags
 
 
-def _drop_unknown(flags: bytearray, state: ShardState, storage: Storage, bucket: str, without: Collection[str]) -> None:
-    """Clear the *flags* of rows that some attempt, not one *without*, called `OUTCOME_UNKNOWN`."""
+def _drop_unknown(
+    flags: bytearray, state: ShardState, storage: Storage, generation: GenerationLayout, without: Collection[str]
+) -> None:
+    """
+    Clear the *flags* of rows that some attempt, not one *without*, called `OUTCOME_UNKNOWN`, or may have worked on.
+
+    Workers may have: those of a rehearsal, or before the engine was changed.
+    """
+    shard = state.evidence.shard.index
+    has_open = bool(set(state.evidence.attempts) - state.ended - set(without))
     for index in state.unfinished:
-        row_range = state.ranges[index]
-        for commit in state.evidence.read_commits(storage, row_range):
-            for ordinal in unknown_in(storage, bucket, commit) if commit.attempt not in without else ():
-                flags[row_range.first + ordinal] = 0
+        found = in_doubt(storage, generation, shard, index, state, without=without, may_be_claimed=has_open)
+        for ordinal in found:
+            flags[state.ranges[index].first + ordinal] = 0
 
 
 def _batches(ref: BucketRef, shard: ShardFile, path: Path, flags: bytearray) -> Iterator[RowBatch]:

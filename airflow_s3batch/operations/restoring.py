@@ -24,7 +24,6 @@ RestoreTier = Literal["BULK", "STANDARD", "EXPEDITED"]
 ArchiveState = Literal["readable", "restoring", "archived"]
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-MANAGED_TIERS = ("BULK", "STANDARD")
 IN_PROGRESS = "RestoreAlreadyInProgress"
 _NOT_ARCHIVED = frozenset({"InvalidObjectState", "ObjectAlreadyInActiveTierError"})
 _STILL_THERE = Outcome(200, "", "Successful: it is being restored already")

@@ -152,7 +152,7 @@ class UpdateObjectEncryption(Operation):
         why = EncryptionChoice.of(self).differs_from(head.headers) if head.is_success else ""
         if head.is_success and not why:
             return AS_LEFT
-        if obj.version_id is not None:  # what was rewritten is another version
+        if obj.version_id is not None and obj.is_latest is not False:  # what was rewritten is another version
             head = yield Request(HEAD, obj.bucket, obj.key)
             why = EncryptionChoice.of(self).differs_from(head.headers)
         return judged(differs("EncryptionDiffers", why) if why else None, head, done) if head.is_success else gone(head)

@@ -98,15 +98,15 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
                 *flag_problems("dry_run", dry_run),
             ],
         )
-        limit: dict[str, Any] = {_TIME_LIMIT: approval.timeout}
+        # never default_args' execution_timeout, which Airflow would take for the time that people have
+        limit: dict[str, Any] = {"execution_timeout": None, _TIME_LIMIT: approval.timeout}
         super().__init__(
             subject=f"May {declared(operation).name} be done?",
             defaults=[self.APPROVE if approval.default == APPROVE else self.REJECT],
             notifiers=list(approval.notifiers),
             assigned_users=approval.users or None,
             retries=retries,
-            **limit,
-            **kwargs,
+            **{**limit, **kwargs},
         )
         self.manifest_task_id = manifest_task_id
         self.operation = declared(operation)

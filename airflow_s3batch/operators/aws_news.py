@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.news import PROGRESS_KEY, ProgressNews
-from airflow_s3batch.hooks.news import now_iso, push
+from airflow_s3batch.hooks.news import push
 from airflow_s3batch.operators.shard_news import told_before
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class BucketTold:
     def _first(self, job: dict[str, Any]) -> ProgressNews:
         from airflow_s3batch.managed.news import aws_news
 
-        return aws_news(self._ref.job_url, self._ref.bucket, self._ref.rows, self._operation, job, now_iso())
+        return aws_news(self._ref.job_url, self._ref.bucket, self._ref.rows, self._operation, job, iso_now())
 
     def _follow(self, news: ProgressNews) -> None:
         from airflow_s3batch.managed.news import AwsTold

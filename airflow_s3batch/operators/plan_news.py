@@ -7,9 +7,10 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_s3batch.core.errors import S3BatchError, SelectionError
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.news import PLAN_KEY, PlanNews
-from airflow_s3batch.hooks.news import now_iso, push, without_secrets
+from airflow_s3batch.hooks.news import push, without_secrets
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared
 from airflow_s3batch.operators.job_tasks import declared_by, jobs_of
@@ -40,7 +41,7 @@ class PlanTold:
 
     def __init__(self, ti: Any, task: Any) -> None:
         self._ti = ti
-        self._news = PlanNews(state="planning", started=now_iso())
+        self._news = PlanNews(state="planning", started=iso_now())
         with contextlib.suppress(Exception):
             self._news = planned(task, self._news)
 
@@ -54,7 +55,7 @@ class PlanTold:
         state = "refused" if isinstance(error, SelectionError) else "failed"
         reason = str(error) if isinstance(error, S3BatchError) else f"{type(error).__name__}: {error}"
         self._news = dataclasses.replace(
-            self._news, state=state, reason=str(without_secrets(reason) or ""), ended=now_iso()
+            self._news, state=state, reason=str(without_secrets(reason) or ""), ended=iso_now()
         )
         self._push()
 
@@ -69,7 +70,7 @@ class PlanTold:
             shards=len(manifest.shards),
             storage_classes=dict(manifest.storage_classes),
             cost=cost,
-            ended=now_iso(),
+            ended=iso_now(),
         )
         with contextlib.suppress(Exception):
             from airflow_s3batch.manifests.planning.pin import read_job

@@ -6,8 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_s3batch.core.errors import PausedError
+from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.news import PROGRESS_KEY, ProgressNews
-from airflow_s3batch.hooks.news import now_iso, without_secrets
+from airflow_s3batch.hooks.news import without_secrets
 from airflow_s3batch.operators.metrics import TaskMetrics, task_tags
 from airflow_s3batch.operators.news import Herald, every_s
 
@@ -33,7 +34,7 @@ class ShardTold:
         self._ti = ti
         self._herald = Herald(ti, PROGRESS_KEY)
         self._news = ProgressNews(
-            job=ref.job_url, shard=ref.shard, operation=operation, dry_run=dry_run, rows=ref.rows, started=now_iso()
+            job=ref.job_url, shard=ref.shard, operation=operation, dry_run=dry_run, rows=ref.rows, started=iso_now()
         )
         self._metrics = None if dry_run else TaskMetrics(task_tags(ti, operation, "worker"), ref.shard)
 
@@ -83,7 +84,7 @@ class ShardTold:
         self._tell()
 
     def _tell(self) -> None:
-        self._news = dataclasses.replace(self._news, at=now_iso())
+        self._news = dataclasses.replace(self._news, at=iso_now())
         self._herald.tell(self._news.to_json)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError, ManifestError
+from airflow_s3batch.core.iso_times import iso_time
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.outcomes import DRY_RUN
@@ -31,6 +32,7 @@ from airflow_s3batch.reports.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from pathlib import Path
 
     from airflow_s3batch.core.layout import OperationLayout
     from airflow_s3batch.core.s3url import S3Url
@@ -74,7 +76,7 @@ def build_report(
     manifest = read_manifest(storage, job)
     _check_owner(storage, job.report / "summary.json", task_id)
     run = find_run(storage, job.operation(task_id))
-    created = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    created = iso_time(now)
     with staging_folder() as folder:
         draft, work = ReportDraft(folder, created), Work()
         succeeded = SucceededByShard(manifest)
@@ -94,20 +96,7 @@ def build_report(
             **origin.told(about or {}),
             evidence=_evidence(storage, manifest, origin, run, word, draft, work),
         )
-        verification = verification_of(
-            storage,
-            manifest,
-            job.operation(task_id),
-            run,
-            succeeded.counts,
-            tolerate=summary.tolerate,
-            is_due=is_verified,
-            report=job.report,
-            folder=folder,
-        )
-        if verification is not None and not run.dry_run:
-            mark = verification_mark(summary.fingerprint, verification)
-            summary = replace(summary, verification=verification, fingerprint=mark)
+        summary = _verified(storage, job, manifest, run, summary, succeeded, is_due=is_verified, folder=folder)
         history = History.of(job, origin.document)
         if history:
             summary = replace(summary, history=history.upto(storage, point_of(summary, origin.created)))
@@ -174,6 +163,34 @@ def _of_run(storage: Storage, task: OperationLayout, run: OperationRun) -> dict[
         "aws_jobs": tuple(aws_jobs(storage, run.generations)),
         "refused_shards": sum(1 for _ in storage.list(task.refusals / "")),
     }
+
+
+def _verified(
+    storage: Storage,
+    job: JobLayout,
+    manifest: Manifest,
+    run: OperationRun,
+    summary: JobSummary,
+    succeeded: SucceededByShard,
+    *,
+    is_due: bool,
+    folder: Path,
+) -> JobSummary:
+    """Return *summary* with what the second look has found, if there was one or *is_due* says that there should be."""
+    found = verification_of(
+        storage,
+        manifest,
+        job.operation(summary.task_id),
+        run,
+        succeeded.counts,
+        tolerate=summary.tolerate,
+        is_due=is_due,
+        report=job.report,
+        folder=folder,
+    )
+    if found is None or run.dry_run:
+        return summary
+    return replace(summary, verification=found, fingerprint=verification_mark(summary.fingerprint, found))
 
 
 def _evidence(

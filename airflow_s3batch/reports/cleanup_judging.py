@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.reports.job_folders import JobFolder, is_job, read_job_folder, series_jobs
+from airflow_s3batch.reports.job_folders import JobFolder, read_job_folder, series_jobs
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.cleanup_rules import CleanupRules
@@ -103,7 +104,7 @@ class Judge:
     def _reason_to_stay(self, job: JobFolder) -> str:
         if job.is_paused:
             return PAUSED
-        if is_job(self._storage, job.next_start):
+        if self._storage.read(JobLayout(job.next_start).job) is not None:  # whatever it says
             return NEEDED
         if job.is_cleaned and not job.is_reported:
             return ""  # what is left of a removal that was killed

@@ -115,11 +115,6 @@ def read_job_folder(storage: Storage, url: S3Url) -> JobFolder | None:
     )
 
 
-def is_job(storage: Storage, url: S3Url) -> bool:
-    """Whether the folder *url* is a job, by its ``job.json`` alone."""
-    return json_at(storage, JobLayout(url).job).get("format") == JOB
-
-
 def series_jobs(storage: Storage, series: SeriesLayout) -> set[S3Url]:
     """Return the folders of the jobs that the next run of a task compares with: last published, last reported."""
     urls = (json_at(storage, place).get("job_url") for place in (series.published, series.reported))

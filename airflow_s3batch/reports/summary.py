@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3batch.core.operation_names import operation_name
 from airflow_s3batch.core.outcomes import DRY_RUN, NOT_ATTEMPTED, Tally
 from airflow_s3batch.engine.policy import allowed_count
 from airflow_s3batch.reports.approval_words import approval_sentence
@@ -168,9 +168,7 @@ class JobSummary:
     @property
     def name(self) -> str:
         """The operation in snake case, as logs show it; the task's id if it was never started."""
-        steps = self.operation.get("operations") or [self.operation]
-        names = (str(step.get("operation", "")) for step in steps)
-        return "+".join(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in names) or self.task_id
+        return operation_name(self.operation) or self.task_id
 
     def sentence(self) -> str:
         """Return what happened, for the person on call: what, how many, the first example, the next step."""
@@ -242,6 +240,10 @@ class JobSummary:
     def _again(self) -> str:
         if self._is_unapproved and self.approval and self.approval.get("task"):
             return f"; clear task {self.approval['task']}, with what is downstream of it, to have somebody asked again"
+        if self.not_attempted and self.rehearsal and self.rehearsal.get("is_green") is False:
+            return (
+                f"; fix the cause and clear the rehearsal, which task {self.task_id} waits for, to run only these again"
+            )
         return (
             f"; fix the cause and clear task {self.task_id} (its instances may be green, as their failures add up) "
             "to run only these again"
@@ -250,5 +252,5 @@ class JobSummary:
     def _first_example(self) -> tuple[str, str]:
         """Return code and URL of an object that failed for the most frequent reason that counts."""
         counts = {code: code == NOT_ATTEMPTED or code not in self.tolerate for code in self.codes}
-        code = max(self.codes, key=lambda code: (counts[code], code != DRY_RUN, self.codes[code]))
+        code = max(self.codes, key=lambda code: (counts[code], code not in (DRY_RUN, NOT_ATTEMPTED), self.codes[code]))
         return code, next(iter(self.examples.get(code, [])), "")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_s3batch.core.iso_times import iso_time
 from airflow_s3batch.reports.timeline import RangeWork, Timeline
 
 if TYPE_CHECKING:
@@ -77,4 +78,4 @@ class Work:
 
 
 def _iso(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
+    return iso_time(moment) if moment else None

@@ -18,7 +18,13 @@ from airflow_s3batch.operators.manifest import engine_problems, params_problems,
 from airflow_s3batch.operators.origins import Origin
 from airflow_s3batch.operators.report import report_problems
 from airflow_s3batch.operators.verification import POLICY as VERIFICATION_POLICY
-from airflow_s3batch.task_group.refusals import spread_problems, stage_problems, tls_problems, unknown_names, work_problems
+from airflow_s3batch.task_group.refusals import (
+    spread_problems,
+    stage_problems,
+    tls_problems,
+    unknown_names,
+    work_problems,
+)
 from airflow_s3batch.task_group.wiring import JobTasks, job_group
 
 if TYPE_CHECKING:

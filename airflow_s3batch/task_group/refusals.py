@@ -68,10 +68,8 @@ def tls_problems(verify: Any) -> list[str]:
     """Return what is wrong with *verify*, which is easily mixed up with *verification*."""
     if verify is None or isinstance(verify, bool | str):
         return []
-    return [
-        f"verify={verify!r} is about the store's TLS certificate (True, False, or a file of authorities); to look at "
-        f"objects again use verification={verify!r}"
-    ]
+    told = f"verify={verify!r} is about the store's TLS certificate (True, False, or a file of authorities)"
+    return [f"{told}; to look at objects again use verification={verify!r}"]
 
 
 def unknown_names(names: Collection[str], known: Collection[str]) -> list[str]:

@@ -42,7 +42,7 @@ def check_readable(dag_id: str, user: Any) -> None:
         HTTPException: 403.
     """
     if not is_readable(dag_id, user):
-        raise HTTPException(403, f"You may not read the task instances and XComs of Dag {dag_id!r}.")
+        raise HTTPException(403, f"You may not read the runs, task instances and XComs of Dag {dag_id!r}.")
 
 
 def is_readable(dag_id: str, user: Any) -> bool:

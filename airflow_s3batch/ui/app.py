@@ -116,8 +116,16 @@ def run(
     """Return the jobs of a run; those of one task, if *task_id* is given."""
     check_readable(dag_id, user)
     now = dt.datetime.now(dt.UTC)
-    asked = {"task_id": task_id, "map_index": map_index, "has_requests": may_read_requests(dag_id, user)}
-    found = details(session, dag_id, run_id, **asked, base=_base(request), now=now)
+    found = details(
+        session,
+        dag_id,
+        run_id,
+        task_id=task_id,
+        map_index=map_index,
+        has_requests=may_read_requests(dag_id, user),
+        base=_base(request),
+        now=now,
+    )
     if found is None:
         raise HTTPException(404, f"Dag {dag_id!r} has no run {run_id!r}.")
     return JSONResponse({"jobs": found, "now": iso(now)})

@@ -105,7 +105,7 @@ def _detail(
         "codes": _codes(codes),
         "history": summed(stretch for news in shards.values() for stretch in stretches(news)),
         "links": _links(job, shards.values(), base),
-        "commands": commands(summary["job_url"], summary["state"]),
+        "commands": commands(summary["job_url"], summary["state"], dry_run=summary["dry_run"]),
         "report": asdict(job.parts.report) if job.parts.report is not None else None,
         "verification": report.verification if report is not None else None,
     }

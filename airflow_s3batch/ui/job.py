@@ -9,10 +9,10 @@ from typing import Any
 
 from airflow_s3batch.core.news.clean import LARGEST
 from airflow_s3batch.core.news.parts import MANAGED, OPERATION, REHEARSAL, REPORT, VERIFICATION
+from airflow_s3batch.core.operation_names import operation_name
 from airflow_s3batch.core.outcomes import DRY_RUN
 from airflow_s3batch.ui.grouping import SHOWN, Parts
 from airflow_s3batch.ui.links import run_url
-from airflow_s3batch.ui.names import operation_name
 from airflow_s3batch.ui.rows import Run, TaskRow
 from airflow_s3batch.ui.states import ENDED, state_of
 from airflow_s3batch.ui.work import AT_WORK, Work, parsed
@@ -93,13 +93,18 @@ def sentence(parts: Parts, state: str) -> str:
 
 
 def _counts(found: Found, work: Work) -> dict[str, Any]:
-    """Return how many objects there are, and what became of them; what a dry run would do has succeeded."""
+    """
+    Return how many objects there are, and what became of them; what a dry run would do has succeeded.
+
+    ``failed`` are those that were tried; a report counts those that no attempt reached among its failures, too.
+    """
     plan, report = found.parts.plan, found.parts.report
     if report is not None and not found.report_is_pending:
         would = report.codes.get(DRY_RUN, (0, ()))[0] if report.dry_run else 0
         done = max(0, report.objects - report.not_attempted)
-        failed = max(0, report.failed - would)
+        failed = max(0, report.failed - would - report.not_attempted)
         numbers = {"objects": report.objects, "done": done, "succeeded": report.succeeded + would, "failed": failed}
+        numbers["not_attempted"] = report.not_attempted
         size = plan.bytes if plan else report.bytes
         return {**numbers, "bytes": size, "dry_run": report.dry_run, "rate": report.rate}
     objects = (plan.rows if plan else 0) or min(work.rows, LARGEST)
@@ -109,6 +114,7 @@ def _counts(found: Found, work: Work) -> dict[str, Any]:
         "done": done,
         "succeeded": max(0, done - work.failed),
         "failed": min(work.failed, done),
+        "not_attempted": 0,
         "bytes": plan.bytes if plan else 0,
         "dry_run": work.dry_run or bool(plan and plan.dry_run),
         "rate": None,

@@ -30,10 +30,11 @@ def task_url(base: str, dag_id: str, run_id: str, task_id: str, map_index: int =
 
 
 def file_links(report: ReportNews | None) -> list[dict[str, str]]:
-    """Return the files of a report, as ``s3://`` URLs."""
+    """Return the files of a report, as ``s3://`` URLs; what a dry run would be done to has not failed."""
     if report is None or report.no_manifest:
         return []
-    urls = [(label, getattr(report, name)) for label, name in _FILES]
+    of_dry_run = {"Failed objects": "Objects of the dry run"} if report.dry_run else {}
+    urls = [(of_dry_run.get(label, label), getattr(report, name)) for label, name in _FILES]
     return [{"label": label, "url": url, "kind": "s3"} for label, url in urls if url.startswith("s3://")]
 
 
@@ -56,7 +57,7 @@ def is_console(url: str) -> bool:
     return bool(is_plain and parts.scheme == "https" and port is None and _CONSOLE.fullmatch(parts.netloc))
 
 
-def commands(job_url: str, state: str) -> list[dict[str, str]]:
+def commands(job_url: str, state: str, *, dry_run: bool = False) -> list[dict[str, str]]:
     """Return the command lines that are of use for a job in this *state*; none if its folder is not known."""
     if not job_url.startswith("s3://"):
         return []
@@ -68,6 +69,7 @@ def commands(job_url: str, state: str) -> list[dict[str, str]]:
         "paused": [("Resume", "resume {}"), ("Status", "status {}")],
         "reporting": [("Status", "status {}")],
     }
-    ended = [("Report", "report {}"), ("Failed objects", "failed {}")]
+    rows = ("Objects of the dry run", "report {} --rows") if dry_run else ("Failed objects", "failed {}")
+    ended = [("Report", "report {}"), rows]
     found = verbs.get(state, ended if state in ("success", "failed") else [])
     return [{"label": label, "command": f"s3batch {verb.format(folder)}"} for label, verb in found]

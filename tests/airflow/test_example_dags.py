@@ -109,9 +109,7 @@ def test_team_copy_copies_one_teams_objects(dags: DagFolder, lake: Lake) -> None
     assert lake.keys(lake.bucket) == set(KEYS)
 
 
-@pytest.mark.skipif(
-    not hasattr(hitl, "TaskAwaitingInput"), reason="before Airflow 3.3 tasks that ask need a triggerer"
-)
+@pytest.mark.skipif(not hasattr(hitl, "TaskAwaitingInput"), reason="before Airflow 3.3 tasks that ask need a triggerer")
 def test_expired_versions_deletes_only_old_noncurrent_versions(
     dags: DagFolder, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,8 +65,8 @@ def paused_in_its_midst(job: ServerJob, monkeypatch: pytest.MonkeyPatch) -> type
 
 @pytest.mark.parametrize(
     "dies",
-    [dying_at("before", "succeeded part", nth=2), dying_at("after", "commit", nth=1), dying_at("before", "summary")],
-    ids=["before the second part", "after the first commit", "before the summary"],
+    [dying_at("before", "succeeded part", nth=2), dying_at("after", "commit", nth=2), dying_at("before", "summary")],
+    ids=["before the second part", "after the second commit", "before the summary"],
 )
 def test_a_death_while_pausing_and_one_while_resuming_lose_nothing(
     job: ServerJob, monkeypatch: pytest.MonkeyPatch, dies: Hook

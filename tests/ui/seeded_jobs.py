@@ -254,7 +254,7 @@ class Seeding:
         self.add("secret", "secret_lake", "quarantine", 15, self.plan("quarantine", 15, "success", rows=1_000), [])
 
     def before_and_after(self) -> None:
-        """Add a rehearsal at work, one that ended before a question with its cost, and a verification that found some."""
+        """Add rehearsals at work and ended, a cost, verifications at work and red, a red report marked green."""
         cost = {
             "total": "USD 6.02 to 7.25",
             "sentence": "expected cost: USD 6.02 to 7.25 (1,204,511 PUT requests 6.02, retries 0 to 1.23; us-east-1)",
@@ -265,14 +265,16 @@ class Seeding:
             "not_included": ["storage that <b>grows</b>", "data transfer"],
         }
         parts = {"rehearsal": "rehearse.rehearse"}
-        plan = {"rows": 1_204_511, "operation": TAGGING, "cost": cost, "parts": parts}
+        plan: dict[str, Any] = {"rows": 1_204_511, "operation": TAGGING, "cost": cost, "parts": parts}
         sample = {"objects": 1_000, "of": 1_204_511, "succeeded": 998, "failed": 2, "counted_failures": 1, "allowed": 3}
-        work = self.task("rehearse", "rehearse", REHEARSAL, "running", start=11)
-        self.add("rehearsing", "rehearsed", "rehearse", 12, self.plan("rehearse", 12, "success", **plan), [work])
-        work = self.task("rehearse", "rehearse", REHEARSAL, "success", start=13)
-        work.xcoms = {"return_value": {**sample, "codes": {"NoSuchKey": 1, "AccessDenied": 1}}}
+        first = self.task("rehearse", "rehearse", REHEARSAL, "running", start=11)
+        self.add("rehearsing", "rehearsed", "rehearse", 12, self.plan("rehearse", 12, "success", **plan), [first])
+        second = self.task("rehearse", "rehearse", REHEARSAL, "success", start=13)
+        second.xcoms = {"return_value": {**sample, "codes": {"NoSuchKey": 1, "AccessDenied": 1}}}
         shard = self.shard("rehearse", 0, 1_204_511, 40_000, 2, "running", began=9, rate=120.0)
-        self.add("rehearsed", "rehearsed", "rehearse", 14, self.plan("rehearse", 14, "success", **plan), [work, shard])
+        self.add(
+            "rehearsed", "rehearsed", "rehearse", 14, self.plan("rehearse", 14, "success", **plan), [second, shard]
+        )
         found = {
             "asked": 5_000,
             "of": 99_990,
@@ -283,24 +285,39 @@ class Seeding:
             "missing": 0,
             "codes": {"TagsDiffer": 3},
             "examples": {"TagsDiffer": ["s3://lake/%3Cscript%3Ealert(1)%3C/script%3E", "s3://lake/a%E2%80%AEb.gz"]},
-            "sentence": "verification: 3 of 5,000 objects are not as the operation should have left them (TagsDiffer 3)",
+            "sentence": "5,000 of 99,990 objects were looked at again: 3 differ (TagsDiffer 3).\nThey are listed in s3://o",
         }
         sentence = "put_object_tagging: 10 of 100,000 objects failed; verification: 3 of 5,000 objects differ."
-        told = {"objects": 100_000, "succeeded": 99_990, "failed": 10, "sentence": sentence, "verification": found}
+        told: dict[str, Any] = {
+            "objects": 100_000,
+            "succeeded": 99_990,
+            "failed": 10,
+            "sentence": sentence,
+            "verification": found,
+        }
         work = [self.shard("rehearse", index, 50_000, 50_000, 5, "success", began=400) for index in range(2)]
         work.append(self.task("rehearse", "verify", VERIFICATION, "failed", 0, start=380))
         report = self.report("rehearse", 370, "failed", is_green=False, **told)
         plan = {"rows": 100_000, "parts": {"verification": "rehearse.verify"}}
-        first = self.plan("rehearse", 402, "success", **plan)
-        self.add("verified", "rehearsed", "rehearse", 402, first, [*work, report], state="failed")
+        planned = self.plan("rehearse", 402, "success", **plan)
+        self.add("verified", "rehearsed", "rehearse", 402, planned, [*work, report], state="failed")
         work = [self.shard("rehearse", index, 50_000, 50_000, 0, "success", began=100) for index in range(2)]
         work.append(self.task("rehearse", "verify", VERIFICATION, "running", 0, start=80))
-        first = self.plan("rehearse", 102, "success", **plan)
-        self.add("verifying", "rehearsed", "rehearse", 102, first, work)
+        planned = self.plan("rehearse", 102, "success", **plan)
+        self.add("verifying", "rehearsed", "rehearse", 102, planned, work)
         work = [self.shard("rehearse", 0, 100_000, 100_000, 10, "success", began=700)]
         report = self.report("rehearse", 670, "success", objects=100_000, succeeded=99_990, failed=10, is_green=False)
-        first = self.plan("rehearse", 702, "success", rows=100_000)
-        self.add("marked", "rehearsed", "rehearse", 702, first, [*work, report], state="success")
+        planned = self.plan("rehearse", 702, "success", rows=100_000)
+        self.add("marked", "rehearsed", "rehearse", 702, planned, [*work, report], state="success")
+
+        codes = {"NotAttempted": (350, ()), "AccessDenied": (20, ("s3://lake/a.gz",))}
+        sentence = "put_object_tagging: 370 of 400 objects failed.\nClear task rehearse.rehearse."
+        reached = {"objects": 400, "succeeded": 30, "failed": 370, "not_attempted": 350, "codes": codes}
+        report = self.report("rehearse", 770, "failed", is_green=False, sentence=sentence, **reached)
+        sampled = self.task("rehearse", "rehearse", REHEARSAL, "failed", start=790)
+        work = [self.task("rehearse", "run", OPERATION, "upstream_failed")]
+        planned = self.plan("rehearse", 792, "success", rows=400, parts=parts)
+        self.add("unreached", "rehearsed", "rehearse", 792, planned, [sampled, *work, report], state="failed")
 
     def million(self, shards: int) -> None:
         """Add a large job in the middle of its work."""

@@ -24,7 +24,13 @@ SCREENS = {
     "reporting": ("Reporting", ["100,000 of 100,000 objects"]),
     "failed": ("Failed", ["AccessDenied", "s3://lake/a b.gz", "Clear task instance", "failed.csv"]),
     "success": ("Success", ["200,000 of 200,000 objects", "report.html"]),
-    "dry_run": ("Success", ["dry run", "Nothing was changed", "DryRun"]),
+    "dry_run": ("Success", ["dry run", "Nothing was changed", "DryRun", "Would be done", "none changed"]),
+    "rehearsing": ("Running", ["a random sample", "Rehearsal"]),
+    "rehearsed": ("Running", ["1,000 random objects of 1,204,511", "USD 6.02 to 7.25", "storage that <b>grows</b>"]),
+    "verified": ("Failed", ["3 differ (TagsDiffer 3).", "</script>", "\\u{202e}", "none is red"]),
+    "verifying": ("Reporting", ["looked at once more"]),
+    "unreached": ("Failed", ["Not attempted", "12.5 %", "has not begun", "rehearse.rehearse"]),
+    "marked": ("Failed", ["AccessDenied"]),
     "million": ("Running", ["200", "Show 175 more of 200"]),
 }
 
@@ -48,6 +54,7 @@ def test_each_state_says_what_is_going_on(visit: Visit, name: str) -> None:
     expect(page.locator(".job-head .badge")).to_have_text(state)
     text = told(page)
     assert [wanted for wanted in texts if wanted not in text] == []
+    assert "\\u{a}" not in text
 
 
 def test_from_red_to_why_which_objects_and_run_these_again(visit: Visit, site: Site) -> None:

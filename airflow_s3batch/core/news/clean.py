@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from airflow_s3batch.core.iso_times import iso_time
 from airflow_s3batch.core.visible import visible as spelled
 
 LARGEST = 2**63 - 1
@@ -72,7 +73,7 @@ def moment(value: Any) -> str | None:
     try:
         found = dt.datetime.fromisoformat(value)
         aware = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
-        return aware.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_time(aware)
     except (ValueError, OverflowError):
         return None
 

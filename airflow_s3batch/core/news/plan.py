@@ -108,7 +108,7 @@ def _brief(told: Mapping[str, Any]) -> dict[str, Any]:
         "operation": clean.mapping(told["operation"], text=50, depth=3, items=12),
         "dry_run": told["dry_run"] is True,
         **{name: clean.count(told[name]) for name in ("rows", "bytes", "shards")},
-        "reason": clean.visible(told["reason"], 3_000),
+        "reason": clean.lines(told["reason"], 3_000),
         "jobs": _jobs(told["jobs"]),
         "task_id": clean.visible(told["task_id"], 250),
     }

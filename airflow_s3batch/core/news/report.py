@@ -86,9 +86,15 @@ def _cleaned(told: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_brief(told),
         "declared": clean.mapping(told["declared"], text=500),
-        "verification": clean.mapping(told["verification"], text=500),
+        "verification": _verification(told["verification"]),
         "aws_jobs": tuple(filter(None, map(clean.mapping, jobs[:20]))) if isinstance(jobs, list | tuple) else (),
     }
+
+
+def _verification(value: Any) -> dict[str, Any] | None:
+    """Return what was verified; its sentence keeps its lines."""
+    found = clean.mapping(value, text=500)
+    return {**found, "sentence": clean.lines(value.get("sentence"), 1_000)} if found else None
 
 
 def _brief(told: Mapping[str, Any]) -> dict[str, Any]:

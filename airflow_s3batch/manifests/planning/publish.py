@@ -206,9 +206,7 @@ def uploaded_shards(
         url = url_of(shard.index, shard.sha256)
         file_bytes = shard.path.stat().st_size
         storage.upload(shard.path, url, "application/vnd.apache.parquet")
-        shards.append(
-            ShardFile(shard.index, url.key, shard.rows, shard.bytes, file_bytes, shard.sha256, shard.sizes)
-        )
+        shards.append(ShardFile(shard.index, url.key, shard.rows, shard.bytes, file_bytes, shard.sha256, shard.sizes))
     return tuple(shards)
 
 

@@ -117,6 +117,17 @@ def test_who_may_answer_and_until_when_is_airflows_business(storage: MemoryStora
     assert timedelta(hours=3) in (getattr(task, "response_timeout", None), task.execution_timeout)
 
 
+@pytest.mark.parametrize("timeout", [None, timedelta(days=3)])
+def test_a_time_limit_for_all_tasks_of_a_dag_is_none_for_people(timeout: timedelta | None) -> None:
+    """Or the default would be the answer while somebody is still asked."""
+    from airflow.sdk import DAG
+
+    with DAG("d", schedule=None, default_args={"execution_timeout": timedelta(minutes=5)}) as dag:
+        asking(approval=Approval(timeout))
+    task = dag.get_task("job.approve")
+    assert {getattr(task, "response_timeout", None), task.execution_timeout} - {None} == {timeout} - {None}
+
+
 def test_notifiers_are_sent_the_question(storage: MemoryStorage, airflow: Airflow) -> None:
     publish(storage)
     seen: list[str] = []

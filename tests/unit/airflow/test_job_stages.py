@@ -62,6 +62,7 @@ def test_nothing_runs_past_an_approval(dag: Any) -> None:
     ("arguments", "part"),
     [
         ({"operation": TAGGING, "rehearse": 0}, "rehearse=0"),
+        ({"operation": TAGGING, "verify": 100}, "verification=100"),
         ({"operation": TAGGING, "rehearse": 5, **ROLE}, "rehearse=5: a rehearsal by workers"),
         ({"operation": TAGGING, "approval": "yes"}, "approval='yes'"),
         ({"operation": TAGGING, "verification": "half"}, "verification='half': expected a number of objects, or True"),

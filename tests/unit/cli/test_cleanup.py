@@ -181,6 +181,8 @@ def test_earlier_starts_stay_as_long_as_a_later_one_lies_beside(store: Store) ->
     job(store, "x-0123456789ab")
     job(store, "x-0123456789ab-2", day=at("29T00:00"))
     assert cleaned(store).kept == {YOUNG: 1, NEEDED: 1}
+    store.files[JOBS / "x-0123456789ab-2/job.json"] = b"{"
+    assert cleaned(store).kept == {NEEDED: 1}
 
 
 def test_reports_are_kept_whole(store: Store) -> None:

@@ -107,7 +107,7 @@ def test_the_list_shows_state_operation_and_age(storage: MemoryStorage) -> None:
     write_job(storage, [("a", DENIED)])
     out = s3batch(storage, "jobs", URL).out
     assert "failed" in out
-    assert "PutObjectTagging" in out
+    assert "put_object_tagging" in out
     assert f"{URL}/{NAME}" in out
     assert "There are no such jobs" in s3batch(storage, "jobs", URL, "--dag", "other").out
 
@@ -168,9 +168,8 @@ def job_with_rows(storage: MemoryStorage, groups: list[list[str]]) -> JobLayout:
     return layout
 
 
-def test_the_policy_of_a_job_names_all_its_buckets(storage: MemoryStorage) -> None:
-    """Row groups of one bucket are known by their statistics, the others by their column; no file is fetched whole."""
-    layout = job_with_rows(storage, [["lake"] * 3, ["b", "a", "b"]])
+def begin(storage: MemoryStorage, layout: JobLayout) -> None:
+    """Begin to set a tag, whose value is a column's, on the job's objects."""
     declared = {"operation": "PutObjectTagging", "tags": {"team": {"column": "team"}}}
     operation = {
         "format": "airflow-s3batch-operation/1",
@@ -179,6 +178,19 @@ def test_the_policy_of_a_job_names_all_its_buckets(storage: MemoryStorage) -> No
         "policy": {},
     }
     storage.write(layout.operation("q.run").generation(1).operation, json.dumps(operation).encode())
+
+
+def test_a_damaged_shard_is_a_sentence(storage: MemoryStorage) -> None:
+    begin(storage, job_with_rows(storage, [["lake"]]))
+    shard = next(url for url in storage.files if url.key.endswith(".parquet"))
+    storage.write(shard, bytes(len(storage.files[shard])))
+    ran = s3batch(storage, "iam-policy", "--job", f"{URL}/{NAME}")
+    assert f"{shard}: not a shard of this package" in ran.err
+
+
+def test_the_policy_of_a_job_names_all_its_buckets(storage: MemoryStorage) -> None:
+    """Row groups of one bucket are known by their statistics, the others by their column; no file is fetched whole."""
+    begin(storage, job_with_rows(storage, [["lake"] * 3, ["b", "a", "b"]]))
     fetched: list[str] = []
     storage.before = lambda verb, url: fetched.append(url.key) if verb == "download" else None
     ran = s3batch(storage, "iam-policy", "--job", f"{URL}/{NAME}")

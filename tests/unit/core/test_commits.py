@@ -57,17 +57,6 @@ def test_each_row_has_one_outcome_by_the_rule(attempts: list[dict[int, bool]], c
         assert (ordinal in set(ordinals_in(state.unfinished))) == (not successes)
 
 
-@given(outcome_maps.filter(bool))
-def test_a_lone_commit_is_untouched(outcomes: dict[int, bool]) -> None:
-    """Its files can be used as they are."""
-    assert merge(RANGE, [commit("1", outcomes)]).is_untouched
-
-
-def test_a_superseded_failure_is_noticed() -> None:
-    """The older failed file can't be used as it is."""
-    assert not merge(RANGE, [commit("1", {0: True, 1: False}), commit("2", {1: True})]).is_untouched
-
-
 @given(outcome_maps)
 def test_commits_survive_json(outcomes: dict[int, bool]) -> None:
     """What is written is read back."""

@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_s3batch.core.row_samples import sample_sizes, sampled
+from airflow_s3batch.core.row_samples import sample_sizes, sampled_rows
 
 SHARDS = st.lists(st.integers(1, 10_000), min_size=1, max_size=30)
 
@@ -31,11 +31,11 @@ def test_rows_are_chosen_by_nothing_but_their_number_and_the_seed(
     """In whatever order they come; with more rows to choose from, none comes in that was passed over before."""
     shuffled = sorted(rows)
     rng.shuffle(shuffled)
-    found = sampled(number, shuffled, seed)
-    assert found == sampled(number, sorted(rows), seed)
+    found = sampled_rows(number, shuffled, seed)
+    assert found == sampled_rows(number, sorted(rows), seed)
     assert len(found) == min(number, len(rows))
     assert set(found) <= rows
-    more = set(sampled(number, {*rows, *range(2**41, 2**41 + 20)}, seed))
+    more = set(sampled_rows(number, {*rows, *range(2**41, 2**41 + 20)}, seed))
     assert more & rows <= set(found)
 
 
@@ -45,7 +45,7 @@ def test_each_row_has_about_the_same_chance() -> None:
     chosen: Counter[tuple[int, int]] = Counter()
     for seed in map(str, range(seeds)):
         for shard, size in enumerate(sample_sizes(number, shards, seed)):
-            chosen.update((shard, row) for row in sampled(size, range(shards[shard]), f"{seed} {shard}"))
+            chosen.update((shard, row) for row in sampled_rows(size, range(shards[shard]), f"{seed} {shard}"))
     expected = seeds * number / sum(shards)
     assert len(chosen) == 50
     assert all(abs(times - expected) < 5.5 * (expected * 0.9) ** 0.5 for times in chosen.values())

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from airflow_s3batch.core import errors
 from airflow_s3batch.core.errors import ArgumentError, JobDamagedError, S3BatchError
 from airflow_s3batch.core.identity import fingerprint, job_id
+from airflow_s3batch.core.layout import SeriesLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile, ShardRef
+from airflow_s3batch.core.operation_names import operation_name
 from airflow_s3batch.core.outcomes import NOT_ATTEMPTED, Tally
 from airflow_s3batch.core.s3url import S3Url
 
@@ -133,3 +135,25 @@ def test_codes_that_a_store_makes_up_do_not_make_a_tally_large() -> None:
     assert len(str(whole.to_json())) < 20_000
     assert len(whole.sentence()) < 400
     assert whole.counted_failures(frozenset({*whole.codes, "NoSuchKey"})) == 15 + whole.codes["OtherCodes"] > 2_000
+
+
+@pytest.mark.parametrize(
+    ("declared", "name"),
+    [
+        ({"operation": "PutObjectTagging"}, "put_object_tagging"),
+        ({"operations": [{"operation": "CopyObject"}, 7, {"operation": "DeleteObject"}]}, "copy_object+delete_object"),
+        ({}, ""),
+        (None, ""),
+        ("DeleteObject", ""),
+    ],
+)
+def test_an_operation_has_the_same_name_everywhere(declared: object, name: str) -> None:
+    """Whatever a file or an XCom that somebody else wrote declares."""
+    assert operation_name(declared) == name
+
+
+def test_runs_of_a_task_that_names_no_usable_map_index_are_one_series() -> None:
+    about = {"dag_id": "d", "task_id": "t"}
+    series = SeriesLayout.of(S3Url("ops", "jobs"), about)
+    assert series == SeriesLayout.of(S3Url("ops", "jobs"), {**about, "map_index": "x"})
+    assert series != SeriesLayout.of(S3Url("ops", "jobs"), {**about, "map_index": 0})

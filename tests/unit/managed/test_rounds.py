@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import botocore.session
 import pytest
 from fake_aws import BUSY, DENIED, OK, FakeAws, Killed
-from managed_jobs import SETTINGS, TAGGING, TASK, ManagedJob, keys
+from managed_jobs import SETTINGS, STRICT, TAGGING, TASK, ManagedJob, keys
 
 from airflow_s3batch.core.errors import (
     AccessError,
@@ -19,13 +20,15 @@ from airflow_s3batch.core.errors import (
     ManifestError,
     TooManyFailuresError,
 )
+from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.shard import run_shard
 from airflow_s3batch.managed import CANCELLED_BY_TASK, Round
-from airflow_s3batch.operations import Column, CopyObject, PutObjectTagging
+from airflow_s3batch.operations import Column, CopyObject, LambdaInvoke, PutObjectTagging
 
 ROWS = keys("a", "b", "c", "d", "e", "f", "g")
 
@@ -48,6 +51,23 @@ def test_all_objects_of_the_bucket_become_one_job(job: ManagedJob) -> None:
     assert (summary.succeeded, summary.failed, summary.tally.bytes) == (7, 0, 7)
     assert job.told() == {("lake", name, "", ""): 1 for name in "abcdefg"}
     assert job.report().is_green
+
+
+@pytest.mark.parametrize(("body", "given"), [(b'{"rows":[[1,2]]}', "acdefg"), (b"{}", "cdefg")], ids=["sample", "all"])
+def test_what_a_killed_worker_may_have_done_is_not_given_to_aws(job: ManagedJob, body: bytes, given: str) -> None:
+    """A function is not called twice because a rehearsal died; ``replay_unsafe=True`` allows it."""
+    invoke = LambdaInvoke("arn:aws:lambda:us-east-1:123456789012:function:f")
+    task = JobLayout(job.manifest.job_url).operation(TASK)
+    generation = open_generation(job.storage, task, invoke, STRICT, shard=0, resume=True, opened="")
+    job.storage.write(generation.claim(0, 0, "0001-0000000001000-aaaaaa"), body)
+    found = job.begun(operation=invoke)
+    assert job.asked(found) == [["lake", name] for name in given]
+    job.aws.run(found.job_id)
+    job.harvest_quietly(found)
+    missing = set("abcdefg") - set(given)
+    assert job.told() == {("lake", name, "", "NotAttempted" if name in missing else ""): 1 for name in "abcdefg"}
+    again = job.begun(operation=invoke, policy=replace(STRICT, replay_unsafe=True))
+    assert {name for _, name in job.asked(again)} == missing
 
 
 def test_a_clear_runs_only_what_failed(job: ManagedJob) -> None:

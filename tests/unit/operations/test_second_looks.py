@@ -246,6 +246,7 @@ def test_what_was_rewritten_is_another_version_than_the_one_that_is_named() -> N
     update = UpdateObjectEncryption("arn:aws:kms:key/1")
     assert code(update, head(), head(**KMS), obj=obj) == ""
     assert code(update, head(), head(), obj=obj) == "EncryptionDiffers"
+    assert code(update, head(), obj=obj._replace(is_latest=False)) == "EncryptionDiffers"  # which is never rewritten
 
 
 RESULT = f'{{"checksum_base64":"c2hh","etag":"{MD5}","checksumAlgorithm":"SHA256","checksumType":"FULL_OBJECT"}}'

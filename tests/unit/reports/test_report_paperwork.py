@@ -36,9 +36,7 @@ def record(**changes: Any) -> ApprovalRecord:
     return ApprovalRecord(**{**values, **changes})
 
 
-def report(
-    approval: ApprovalRecord | str | None = None, cost: dict[str, Any] | None = None, **how: Any
-) -> JobSummary:
+def report(approval: ApprovalRecord | str | None = None, cost: dict[str, Any] | None = None, **how: Any) -> JobSummary:
     job = Job(objects(3))
     if approval is not None:
         text = approval if isinstance(approval, str) else approval.to_json()
@@ -114,3 +112,19 @@ def test_the_page_shows_both_and_nothing_of_them_as_markup() -> None:
 def test_without_papers_there_are_none() -> None:
     summary = report()
     assert (summary.cost, summary.approval, summary.storage_classes) == (None, None, {})
+
+
+def test_a_red_rehearsal_is_what_is_to_be_cleared() -> None:
+    """Clearing the operation, which never began, would do nothing; the cause is named, not what was left undone."""
+    from test_report_page import summary
+
+    found = summary(
+        objects=400,
+        succeeded=0,
+        failed=400,
+        codes={"NotAttempted": 350, "AccessDenied": 50},
+        examples={"NotAttempted": ["s3://b/a"], "AccessDenied": ["s3://b/z"]},
+        rehearsal={"is_green": False, "objects": 50},
+    )
+    assert "First: s3://b/z (AccessDenied)" in found.sentence()
+    assert "clear the rehearsal, which task" in found.sentence()

@@ -47,7 +47,7 @@ def places() -> dict[str, Place]:
 
 @pytest.fixture(scope="session")
 def client(places: dict[str, Place]) -> Callable[..., TestClient]:
-    """Return a client of the page for somebody with a role, or for nobody; only ``admin`` may read `SECRET`, and no ``viewer`` questions."""
+    """Return a client of the page for somebody with a role, or for nobody; only ``admin`` may read `SECRET`."""
     from airflow.api_fastapi.app import create_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser

@@ -117,7 +117,7 @@ def test_states_are_sorted_by_what_needs_somebody(listed: Callable[..., Any]) ->
     states = list(dict.fromkeys(job["state"] for job in listed(sort="state")["jobs"]))
     assert states[:4] == ["failed", "refused", "awaiting_approval", "paused"]
     assert states[-2:] == ["success", "skipped"]
-    assert [job["state"] for job in listed(sort="-state")["jobs"]][0] == "skipped"
+    assert listed(sort="-state")["jobs"][0]["state"] == "skipped"
 
 
 def test_other_dags_news_do_not_crowd_out_ones_own(listed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

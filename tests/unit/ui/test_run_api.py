@@ -63,6 +63,19 @@ def test_a_rehearsal_tells_its_counts(job: Callable[..., Any]) -> None:
     assert job("verifying")["verifying"] is True
 
 
+def test_what_no_attempt_reached_has_not_failed_in_trying(job: Callable[..., Any]) -> None:
+    """A report counts it among the failures; the page shows it beside them, as it has no share in what was tried."""
+    found = job("unreached")
+    assert (found["done"], found["succeeded"], found["failed"], found["not_attempted"]) == (50, 30, 20, 350)
+    assert found["progress"] == 0.125
+
+
+def test_a_dry_run_names_no_failed_objects(job: Callable[..., Any]) -> None:
+    found = job("dry_run")
+    assert "Failed objects" not in str([*found["links"], *found["commands"]])
+    assert found["commands"][1]["command"].endswith(" --rows")
+
+
 def test_an_endless_rate_is_not_told(job: Callable[..., Any]) -> None:
     """News with a history that JSON can't hold the rate of leave the page as it is."""
     found = job("attacked")

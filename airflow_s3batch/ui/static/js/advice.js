@@ -51,7 +51,8 @@ function atWork({ shards, engine }) {
 }
 
 function failed(job) {
-  const worst = job.codes?.[0];
+  const worst = job.codes?.find(({ code }) => code !== "NotAttempted") ?? job.codes?.[0];
+  const before = failedBefore(job);
   const shard = failedShard(job);
   const operation = taskId(job, "operation");
   const differ = job.verification?.differ > 0;
@@ -60,7 +61,8 @@ function failed(job) {
     differ && "Look at what differs, under Verification. To the job these objects have succeeded, so clearing does not do them again: a job on report/differences.csv does.",
     shard && ["Read the log of ", outLink(shard.log_url, shortLabel(shard)), job.failed ? " if the codes below don’t say enough." : ": it says what happened."],
     worst && ["Remove the cause. ", h("strong", null, worst.code), ` (${number(worst.number)}): `, meaning(worst.code) || "see what the task’s log says of it."],
-    !(differ && isDone) && [
+    before && ["The operation has not begun. Mend what ", taskLink(job, before, taskId(job, before)), " says in its log, then clear that task: those behind it follow."],
+    !before && !(differ && isDone) && [
       "Run these again: open ",
       taskLink(job, "operation", operation),
       ", choose ",
@@ -69,6 +71,15 @@ function failed(job) {
       " and confirm. What has succeeded is kept; only the rest is done again.",
     ],
   ];
+}
+
+/** Return the part of the job whose failure let the operation not begin at all; nothing if that has begun. */
+function failedBefore(job) {
+  const hasBegun = Object.keys(job.shards ?? {}).some((state) => !["none", "upstream_failed", "skipped", "removed"].includes(state));
+  if (hasBegun || !job.task_ids?.operation) return "";
+  if (job.rehearsal?.state === "failed") return "rehearsal";
+  if (job.approval?.state === "failed") return "approval";
+  return job.plan && job.plan.state !== "published" ? "manifest" : "";
 }
 
 function refused(job) {

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { bytes, moment, number } from "./format.js";
 import { outLink, safeUrl } from "./places.js";
 import { badge, taskState } from "./states.js";
-import { decoded, humanised } from "./text.js";
+import { decoded, humanised, linesOf } from "./text.js";
 
 /** Describe what was asked and selected: what matters most before anything is done. */
 export function jobPlan(job) {
@@ -80,7 +80,7 @@ function verification(job) {
   return card(
     "verification",
     "Verification",
-    h("p", null, found.sentence ? found.sentence : found.differ ? `${number(found.differ)} of ${number(found.checked)} objects are not as the operation should have left them.` : `${number(found.checked)} of ${number(found.of)} objects were read again; all are as the operation should have left them.`),
+    found.sentence ? linesOf(found.sentence).map((line) => h("p", null, line)) : h("p", null, found.differ ? `${number(found.differ)} of ${number(found.checked)} objects are not as the operation should have left them.` : `${number(found.checked)} of ${number(found.of)} objects were read again; all are as the operation should have left them.`),
     codes.length > 0 && facts(codes.map(([code, count]) => [code, number(count)])),
     examples.length > 0 && h("ul", { class: "keys" }, examples.map((url) => h("li", { key: url }, h("code", { class: "key", dir: "ltr" }, decoded(url))))),
   );
@@ -94,7 +94,7 @@ function selection(job) {
   return card(
     "plan",
     "What was selected",
-    plan.reason && plan.reason !== job.sentence && h("p", { class: "sentence" }, plan.reason),
+    plan.reason !== job.sentence && linesOf(plan.reason).map((line) => h("p", { class: "sentence" }, line)),
     facts([
       ["From", [plan.source_name && h("code", null, decoded(plan.source_name)), plan.source && h("small", null, ` ${humanised(plan.source)}`)]],
       ["As of", plan.as_of && moment(plan.as_of)],
@@ -104,7 +104,7 @@ function selection(job) {
       ["Storage classes", isPublished && classes(plan.storage_classes)],
       ["Guards", guards.length > 0 && h("ul", { class: "plain" }, guards.map(([name, value]) => h("li", { key: name }, h("code", null, name), ` ${said(value)}`)))],
       ["Cost", cost(plan.cost)],
-      ["Job", h("code", { class: "key" }, decoded(job.job_url ?? ""))],
+      ["Job", job.job_url && h("code", { class: "key" }, decoded(job.job_url))],
     ]),
     plan.sql && h("details", { key: "sql", open: !job.done }, h("summary", null, "SQL"), h("pre", { tabindex: "0" }, String(plan.sql).split("\n").map((line) => h("code", { class: "line" }, line || " ")))),
     parameters(plan.operation),
@@ -125,9 +125,11 @@ function parameters(operation) {
 function cost(estimate) {
   if (!estimate) return null;
   const words = estimate.sentence || [estimate.total, estimate.currency].filter(Boolean).join(" ");
-  const notes = [...(estimate.assumptions ?? []), ...(estimate.not_included ?? []).map((what) => `not included: ${what}`)];
+  const notes = [...listed(estimate.assumptions), ...listed(estimate.not_included).map((what) => `not included: ${what}`)];
   return [words || said(estimate), notes.length > 0 && h("ul", { class: "plain muted" }, notes.map((note, index) => h("li", { key: index }, note)))];
 }
+
+const listed = (value) => (Array.isArray(value) ? value.map(said) : []);
 
 function said(value) {
   if (Number.isInteger(value)) return number(value);

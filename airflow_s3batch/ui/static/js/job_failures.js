@@ -16,7 +16,7 @@ export function jobFailures(job) {
     { key: "failures", class: "card", "aria-labelledby": "failures-title" },
     h("h2", { id: "failures-title" }, title),
     h("ul", { class: "codes" }, codes.map((entry) => code(entry, all))),
-    command(job, "Failed objects", "All of them:"),
+    command(job, job.dry_run ? "Objects of the dry run" : "Failed objects", "All of them:"),
   );
 }
 

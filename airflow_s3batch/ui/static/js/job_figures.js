@@ -27,10 +27,11 @@ function figures(job, now) {
   return [
     [job.dry_run ? "Would be done" : "Succeeded", number(job.succeeded)],
     [job.dry_run ? "Could not be" : "Failed", number(job.failed), job.failed ? share : "", job.failed ? "bad" : ""],
+    job.not_attempted > 0 && ["Not attempted", number(job.not_attempted), "no attempt reached them", "bad"],
     isLive ? ["Rate now", rate(job.rate)] : ["Mean rate", rate(job.report?.rate ?? job.done / spent)],
     isLive ? ["Time left", duration(job.eta_s ?? NaN), job.eta_s == null ? "" : `ends about ${clock(now + job.eta_s * 1000)}`] : ["Took", duration(spent)],
     isLive ? ["Running for", duration(spent)] : ["Ended", clock(job.ended), job.ended && moment(job.ended).slice(0, 10)],
     ["Slow-downs", number(job.slow_downs ?? 0), job.slow_downs ? "asked for by the store" : "", job.slow_downs ? "warn" : ""],
     ["Size", bytes(job.bytes)],
-  ];
+  ].filter(Boolean);
 }

@@ -6,7 +6,7 @@ import { ago, moment } from "./format.js";
 import { engineName } from "./jobs_table.js";
 import { outLink } from "./places.js";
 import { badge, isActive, jobState } from "./states.js";
-import { jobName } from "./text.js";
+import { jobName, linesOf } from "./text.js";
 
 const QUIET_MS = 120_000;
 
@@ -18,7 +18,7 @@ export function jobHead(job, now) {
     { key: "head", class: `job-head ${state.tone}` },
     h("div", { class: "title" }, badge(state, "large"), h("h1", { id: "title" }, jobName(job)), job.dry_run && h("span", { class: "tag" }, "dry run")),
     h("p", { class: "origin" }, origin(job)),
-    goingOn(job) && h("p", { class: "sentence" }, goingOn(job)),
+    linesOf(goingOn(job)).map((line) => h("p", { class: "sentence" }, line)),
     silence(job, now),
     steps.length > 0 && h("div", { class: "next" }, h("h2", null, heading(job)), h("ol", { class: steps.length === 1 ? "single" : "" }, steps.map((step) => h("li", null, step)))),
   );

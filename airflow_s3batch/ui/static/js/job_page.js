@@ -16,7 +16,7 @@ import { Poll } from "./poll.js";
 import { RateChart } from "./rate_chart.js";
 import { change, listParams, pageLink } from "./route.js";
 import { badge, isActive, jobState, taskRank } from "./states.js";
-import { humanised } from "./text.js";
+import { humanised, linesOf } from "./text.js";
 
 const KEYS = ["dag_id", "run_id", "task_id", "map_index"];
 const TOLD_PARTS = 4;
@@ -106,7 +106,7 @@ export class JobPage {
     const quarter = Math.floor((job.progress ?? 0) * TOLD_PARTS);
     const told = `${job.state} ${quarter}`;
     document.title = `${state.label}${isActive(job.state) && job.progress != null ? ` ${percent(job.progress)}` : ""} – ${humanised(job.operation) || "Job"} – S3 Batch`;
-    if (this.told && this.told !== told) announce(`${state.label}, ${percent(job.progress)} done. ${job.sentence ?? ""}`);
+    if (this.told && this.told !== told) announce(`${state.label}, ${percent(job.progress)} done. ${linesOf(job.sentence).join(" ")}`);
     this.told = told;
   }
 

@@ -7,7 +7,7 @@ import { icon } from "./icons.js";
 import { progressBar } from "./progress.js";
 import { change, pageLink } from "./route.js";
 import { badge, isActive, jobState } from "./states.js";
-import { jobName } from "./text.js";
+import { jobName, linesOf } from "./text.js";
 
 const SIZES = ["10", "25", "50", "100"];
 const COLUMNS = [
@@ -87,7 +87,7 @@ function name(job) {
     job.engine === "managed" && h("span", { class: "tag" }, "by AWS"),
     h("span", { class: "where" }, h("bdi", null, job.dag_id), job.group && [h("span", { "aria-hidden": "true" }, " › "), h("bdi", null, job.group)]),
     h("span", { class: "where" }, h("bdi", { class: "run" }, job.run_id)),
-    NEED_WORDS.has(job.state) && goingOn(job) && h("span", { class: "why" }, goingOn(job)),
+    NEED_WORDS.has(job.state) && goingOn(job) && h("span", { class: "why" }, linesOf(goingOn(job)).join(" ")),
   ];
 }
 

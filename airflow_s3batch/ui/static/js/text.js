@@ -23,6 +23,9 @@ export function decoded(url) {
   });
 }
 
+/** Return the lines of a sentence, or of some; what else does not show is spelled out where they are shown. */
+export const linesOf = (text) => String(text ?? "").split("\n").filter(Boolean);
+
 /** Return what a job is called: by its operation, if it is known yet. */
 export const jobName = (job) => humanised(job.operation) || "S3 Batch job";
 

@@ -1,4 +1,4 @@
-"""What an operation is called, from its declaration."""
+"""What an operation is called, from its declaration: the same in sentences, lists and on pages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def operation_name(declared: Mapping[str, Any] | None) -> str:
+def operation_name(declared: Any) -> str:
     """Return ``put_object_tagging``, or several joined by ``+``, as the logs do; empty if nothing is declared."""
-    if not declared:
+    if not isinstance(declared, Mapping):
         return ""
     steps = declared.get("operations")
     named = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else [declared]
