@@ -44,7 +44,7 @@ FROM_REPORT = """
     again = s3_batch_job("again", source=CompletionReport(job), where="error_code = 'NoSuchKey'",
         operation=PutObjectTagging({"team": Column("team")}), columns={"team": "team"}, **common)
     undo = s3_batch_job("undo", source=CompletionReport(job, objects="succeeded"), operation=DeleteObject(),
-        where="team <> 'team-1'", allowed_failures=1, **common)
+        where="team <> 'team-1'", allowed_failures=1, approval=False, **common)
 """
 
 
