@@ -98,7 +98,7 @@ test-e2e: env
 # Where versions matter: Airflow's interfaces, DuckDB, Arrow and libcurl, pandas. Of the Dags, which take up to ten
 # seconds each, those that show whole jobs.
 LOWEST_UNIT := $(addprefix tests/unit/,airflow ui engine reports manifests/test_inventory_keys.py manifests/test_sql_catalogue.py manifests/test_publish_manifest.py manifests/test_planning_staged.py)
-LOWEST := not ministack and (test_expired_versions or test_weekly or job_from_inventory or clearing)
+LOWEST := not ministack and (test_compliance or test_weekly or job_from_inventory or clearing)
 test-lowest: env .venv-lowest/made
 	$(call pytest,.venv-lowest,$(LOWEST_UNIT),-n 2)
 	$(call pytest,.venv-lowest,tests/airflow,-n 2 -k "$(LOWEST)")
