@@ -1,6 +1,9 @@
 """
 As what S3 bills each request. The only place that knows.
 
+The least billed sizes of cold objects and the price of parts that are copied into archives were not compared with these
+pages; estimates by them are rough.
+
 Source:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/aws-usage-report-understand.html
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html (multipart upload and pricing)
