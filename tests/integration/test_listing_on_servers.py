@@ -188,12 +188,12 @@ def on_seaweedfs(seaweedfs: Server, bucket: BucketFactory, filled: dict[str, tup
 
 @pytest.mark.parametrize("api", ["ListObjectsV2", "ListObjectVersions"])
 def test_many_requests_at_a_time_find_each_key_once(
-    server: Server, shared: tuple[str, str], tmp_path: Path, api: str
+    server: Server, seaweedfs: Server, shared: tuple[str, str], tmp_path: Path, api: str
 ) -> None:
     keys, cost, log = listed(server, *shared, tmp_path, api=api)
     assert keys == KEYS
     # SeaweedFS lists by folders; whether that shows depends on where the requests happen to split the keys.
-    assert all("listing anew in parallel, folder by folder" in line for line in log)
+    assert not log or (len(log) == 1 and "folder by folder" in log[0] and server.endpoint_url == seaweedfs.endpoint_url)
     assert cost.probes > 0
     assert cost.requests < 4 * len(KEYS) / 20 * (1 + len(log))
 
