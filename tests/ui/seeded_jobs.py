@@ -8,73 +8,25 @@ Airflow must not have been imported before ``AIRFLOW_HOME`` was set. Nothing her
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seeded_dags import DAGS
 from seeded_database import Seeder, Task, sync_dags
+from seeded_tasks import (
+    DELETE,
+    OPERATION,
+    REHEARSAL,
+    REPORT,
+    TAGGING,
+    VERIFICATION,
+    SeededTasks,
+    task_id_of,
+)
 
-from airflow_s3batch.core.news import PLAN_KEY, PROGRESS_KEY, REPORT_KEY, PlanNews, ProgressNews, ReportNews
-
-DAGS = """
-from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import TaskGroup, dag
-
-from airflow_s3batch import BatchOperationOperator, BatchReportOperator, InventoryToManifestOperator
-from airflow_s3batch.operations import CopyObject, DeleteObject, PutObjectTagging
-from airflow_s3batch.operators import ManagedBatchJobOperator
-
-INVENTORY = "s3://inventories/prod-lake/daily"
-SELECTION = {"inventory": INVENTORY, "where": "encryption_status = 'NOT-SSE'", "job_url": "s3://ops/s3batch"}
-
-
-def tasks(prefix, operation, *, engine="worker", approve=False):
-    manifest = InventoryToManifestOperator(task_id="manifest", engine=engine, max_objects=5_000_000, **SELECTION)
-    if engine == "managed":
-        role = "arn:aws:iam::123456789012:role/s3-batch"
-        run = ManagedBatchJobOperator.partial(task_id="run", operation=operation, role_arn=role).expand(
-            bucket=manifest.output
-        )
-    else:
-        run = BatchOperationOperator.partial(task_id="run", operation=operation).expand(shard=manifest.output)
-    report = BatchReportOperator(
-        task_id="report", manifest_task_id=f"{prefix}manifest", operation_task_id=f"{prefix}run"
-    )
-    if approve:
-        approval = ApprovalOperator(task_id="approve", subject="Delete the objects?")
-        manifest >> approval >> run
-    manifest >> run >> report
-
-
-def job(dag_id, *group_ids, operation, **more):
-    @dag(dag_id=dag_id, schedule=None, tags=["s3batch"])
-    def seeded():
-        for group_id in group_ids:
-            with TaskGroup(group_id):
-                tasks(f"{group_id}.", operation, **more)
-        if not group_ids:
-            tasks("", operation, **more)
-
-    seeded()
-
-
-TAGS = PutObjectTagging({"quarantine": "true"})
-job("quarantine_unencrypted", "quarantine", operation=TAGS)
-job("expire_versions", "expire", operation=DeleteObject(), approve=True)
-job("tag_by_aws", "tag", operation=TAGS, engine="managed")
-job("copy_and_tag", "copy", "tag", operation=CopyObject(target_bucket="team-copy"))
-job("wired_by_hand", operation=TAGS)
-job("million_objects", "big", operation=TAGS)
-job("attacked", "evil", operation=TAGS)
-job("secret_lake", "quarantine", operation=TAGS)
-job("many_jobs", "job", operation=TAGS)
-job("rehearsed", "rehearse", operation=TAGS)
-"""
-
-MANIFEST, OPERATION, REPORT = "InventoryToManifestOperator", "BatchOperationOperator", "BatchReportOperator"
-MANAGED, APPROVAL = "ManagedBatchJobOperator", "ApprovalOperator"
-REHEARSAL, VERIFICATION = "BatchRehearsalOperator", "BatchVerificationOperator"
+from airflow_s3batch.core.news import PLAN_KEY, PROGRESS_KEY, REPORT_KEY
 
 EVIL_KEYS = (
     "<script>alert(1)</script>.csv",
@@ -125,12 +77,12 @@ def seed(*, now: datetime | None = None, shards: int = 1_000, many: int = 0) -> 
         return Seeding(Seeder(session), now or datetime.now(UTC)).all(shards, many)
 
 
-class Seeding:
+class Seeding(SeededTasks):
     """Makes the jobs; times are in minutes before *now*."""
 
     def __init__(self, seeder: Seeder, now: datetime) -> None:
+        super().__init__(now)
         self.seeder = seeder
-        self.now = now
         self.places: dict[str, Place] = {}
 
     def all(self, shards: int, many: int) -> dict[str, Place]:
@@ -376,216 +328,14 @@ class Seeding:
             work = [self.shard("job", 0, 100 + index, 100 + index, failed, "success" if is_green else "failed")]
             self.add(f"many_{index}", "many_jobs", "job", minutes, plan, [*work, report], state=report.state)
 
-    # -- pieces ---------------------------------------------------------------------------------
-
     def add(self, name: str, dag_id: str, group: str, began: float, first: Task, rest: list[Task], **run: Any) -> None:
         """Add the run *name*; the tasks that *rest* does not have are there, and not begun."""
         tasks = [first, *rest]
         for prefix in {task.task_id.rpartition(".")[0] for task in tasks}:
             there = {task.task_id for task in tasks}
             missing = [("run", OPERATION), ("report", REPORT)]
-            tasks += [self.task(prefix, part, op) for part, op in missing if _id(prefix, part) not in there]
+            tasks += [self.task(prefix, part, op) for part, op in missing if task_id_of(prefix, part) not in there]
         run_id = f"manual__{self.at(began):%Y-%m-%dT%H:%M:%S}+00:00_{name}"
         state = run.get("state", "running")
         self.seeder.run(dag_id, run_id, state, self.at(began), tasks, is_over=state != "running")
         self.places[name] = Place(dag_id, run_id, group)
-
-    def at(self, minutes: float) -> datetime:
-        """Return the time so many minutes ago."""
-        return self.now - timedelta(minutes=minutes)
-
-    def iso(self, minutes: float) -> str:
-        """Return it as text."""
-        return self.at(minutes).isoformat(timespec="milliseconds")
-
-    def task(
-        self,
-        group: str,
-        part: str,
-        operator: str,
-        state: str | None = None,
-        index: int = -1,
-        start: float | None = None,
-    ) -> Task:
-        """Return a task without news."""
-        label = f"shard {index}" if index >= 0 else None
-        began = None if start is None else self.at(start)
-        return Task(_id(group, part), operator, state, index, start=began, label=label)
-
-    def plan(
-        self, group: str, began: float, ti_state: str, *, told: bool = True, minutes: float = 1, **news: Any
-    ) -> Task:
-        """Return a manifest task, *told* if it has begun."""
-        approval = news.pop("approval", None)
-        parts = news.pop("parts", {})
-        over = ti_state not in ("running", None)
-        plan = PlanNews(
-            job=self.job_url(group) if news.get("state", "published") == "published" else "",
-            **{"state": "published", "operation": TAGGING, **news},
-            source="inventory",
-            source_name="s3://inventories/prod-lake/daily",
-            as_of=self.iso(began + 600),
-            sql="encryption_status = 'NOT-SSE' AND is_latest AND NOT is_delete_marker",
-            columns={"team": "split_part(key, '/', 1)"},
-            bytes=news.get("rows", 0) * 1_048_576,
-            shards=max(1, news.get("rows", 0) // 50_000) if news.get("rows") else 0,
-            guards={"max_objects": 5_000_000, "max_change": 0.5, "allowed_buckets": ["prod-lake"]},
-            started=self.iso(began),
-            ended=self.iso(began - minutes) if over else None,
-            storage_classes={"STANDARD": [news.get("rows", 0), news.get("rows", 0) * 1_048_576]},
-            jobs=(
-                {"operation": _id(group, "run"), "report": _id(group, "report")}
-                | ({"approval": approval} if approval else {})
-                | parts,
-            ),
-            task_id=_id(group, "manifest"),
-        )
-        return Task(
-            _id(group, "manifest"),
-            MANIFEST,
-            ti_state,
-            start=self.at(began) if told else None,
-            end=self.at(began - minutes) if told and over else None,
-            xcoms={PLAN_KEY: plan.to_json()} if told else {},
-        )
-
-    def shard(
-        self,
-        group: str,
-        index: int,
-        rows: int,
-        done: int,
-        failed: int,
-        ti_state: str,
-        *,
-        began: float = 10,
-        told: str = "",
-        tries: int = 1,
-        **news: Any,
-    ) -> Task:
-        """Return the task of a shard that has told how far it is."""
-        is_over = ti_state in ("success", "failed")
-        seconds = (min(20, began / 2) if is_over else began - 0.1) * 60
-        ended = began - seconds / 60
-        progress = ProgressNews(
-            job=self.job_url(group),
-            shard=index,
-            operation="put_object_tagging",
-            rows=rows,
-            done=done,
-            failed=failed,
-            state=told or ("ended" if is_over else "running"),
-            requests_per_s=news.get("rate"),
-            in_flight=0 if is_over else 96,
-            window=96.0,
-            most=128,
-            started=self.iso(began),
-            at=self.iso(ended),
-            history=history(seconds, done, failed, news.get("slow_downs", 0)),
-            **{"codes": {"AccessDenied": (failed, ("s3://lake/a%20b.gz",))} if failed else {}, **news},
-        )
-        return Task(
-            _id(group, "run"),
-            OPERATION,
-            ti_state,
-            index,
-            tries,
-            self.at(began),
-            self.at(ended) if ti_state in ("success", "failed", "up_for_retry") else None,
-            f"shard {index} · {rows:,} objects",
-            {PROGRESS_KEY: progress.to_json()},
-        )
-
-    def aws_job(self, bucket: str, index: int, rows: int, done: int, failed: int, status: str = "Active") -> Task:
-        """Return the task of a bucket for which AWS works."""
-        job_id = f"f3cc4fd9-3c9f-4a1c-9f3c-{index:012d}"
-        progress = ProgressNews(
-            job=self.job_url("tag"),
-            bucket=bucket,
-            engine="managed",
-            operation="put_object_tagging",
-            rows=rows,
-            done=done,
-            failed=failed,
-            started=self.iso(48),
-            at=self.iso(0.4),
-            history=history(2_850, done, failed, 0),
-            aws_job={
-                "id": job_id,
-                "status": status,
-                "url": f"https://console.aws.amazon.com/s3/jobs/{job_id}?region=eu-central-1",
-            },
-        )
-        start, label = self.at(48), f"{bucket} · {rows:,} objects"
-        return Task("tag.run", MANAGED, "deferred", index, 1, start, None, label, {PROGRESS_KEY: progress.to_json()})
-
-    def report(self, group: str, began: float, ti_state: str, **news: Any) -> Task:
-        """Return a report task that has ended."""
-        failed = news.get("failed", 0)
-        url = f"{self.job_url(group)}/report"
-        codes = {"AccessDenied": (failed - failed // 3, ("s3://lake/a%20b.gz",)), "NoSuchKey": (failed // 3, ())}
-        told = ReportNews(
-            job=self.job_url(group),
-            operation="put_object_tagging",
-            declared=TAGGING,
-            **{
-                "is_green": True,
-                "codes": codes if failed else {},
-                "sentence": f"put_object_tagging: {failed:,} of {news.get('objects', 0):,} objects failed.",
-                **news,
-            },
-            counted_failures=failed,
-            bytes=news.get("succeeded", 0) * 1_048_576,
-            duration_s=1_200.0,
-            rate=round(news.get("objects", 0) / 1_200, 1),
-            started=self.iso(began + 20),
-            ended=self.iso(began),
-            report_url=f"{url}/manifest.json",
-            failed_url=f"{url}/failed.csv" if failed else "",
-            html_url=f"{url}/report.html",
-            summary_url=f"{url}/summary.json",
-            task_ids={name: _id(group, part) for name, part in (("manifest", "manifest"), ("operation", "run"))},
-        )
-        start, end = self.at(began), self.at(began - 0.5)
-        return Task(_id(group, "report"), REPORT, ti_state, start=start, end=end, xcoms={REPORT_KEY: told.to_json()})
-
-    def approval(self, ti_state: str, began: float, **answer: Any) -> Task:
-        """Return a task that asks people."""
-        is_over = ti_state not in ("deferred", "awaiting_input")
-        return Task(
-            "expire.approve",
-            APPROVAL,
-            ti_state,
-            start=self.at(began),
-            end=self.at(began - 5) if is_over else None,
-            request={
-                "subject": "Delete 1,204,511 objects (1.2 TB)?",
-                "body": "They are noncurrent versions, older than three months.",
-                "created_at": self.at(began),
-                **answer,
-            },
-        )
-
-    def job_url(self, group: str) -> str:
-        """Return a job's folder."""
-        return f"s3://ops/s3batch/seeded-{group or 'by-hand'}-0123456789ab"
-
-
-TAGGING = {"operation": "PutObjectTagging", "tags": {"quarantine": "true"}}
-DELETE = {"operation": "DeleteObject", "bypass_governance": False}
-
-
-def history(seconds: float, done: int, failed: int, slow_downs: int) -> tuple[tuple[float, int, int, int], ...]:
-    """Return points of an attempt that was slow in the middle."""
-    points = []
-    for index in range(31):
-        share = index / 30
-        bent = share if share < 0.4 else 0.4 + (share - 0.4) * 0.3 if share < 0.6 else 0.46 + (share - 0.6) * 1.35
-        points.append(
-            (round(seconds * share, 1), int(done * bent), int(failed * bent), int(slow_downs * (share > 0.4)))
-        )
-    return tuple(points)
-
-
-def _id(group: str, part: str) -> str:
-    return f"{group}.{part}" if group else part
