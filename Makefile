@@ -53,8 +53,8 @@ format: .venv/made
 	$(BIN)/ruff format
 
 # The last ones run side by side: one waits for schedulers, the others compute.
-test: test-unit test-integration test-soak test-airflow chromium .venv-lowest/made
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-e2e test-ui test-lowest
+test: test-unit test-integration test-airflow chromium .venv-lowest/made
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-e2e test-soak test-ui test-lowest
 
 # $(call pytest,ENVIRONMENT,FOLDERS,OPTIONS) runs the tests of FOLDERS.
 pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(2) $(3) $(PYTEST_OPTIONS)
