@@ -9,9 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from airflow_s3batch import S3Object
 from airflow_s3batch.operations import CopyObject, DeleteObject, Operation, PutObjectTagging
-from airflow_s3batch.operations.delete_xml import delete_xml
+from airflow_s3batch.operations.bodies.sources import copy_source
+from airflow_s3batch.operations.deletes.delete_xml import delete_xml
 from airflow_s3batch.operations.requests import Call, Request
-from airflow_s3batch.operations.sources import copy_source
 from benchmarks.objects import objects
 from benchmarks.servers import COPIES_BUCKET, OBJECTS_BUCKET
 

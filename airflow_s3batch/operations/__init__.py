@@ -1,25 +1,25 @@
 """What is done to an object. Declarative, frozen, named as AWS names it; cheap to import when a Dag is parsed."""
 
-from airflow_s3batch.operations.acl import PutObjectAcl
+from airflow_s3batch.operations.acls.acl import PutObjectAcl
+from airflow_s3batch.operations.archives.restoring import RestoreObject
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.checksums import ComputeObjectChecksum
-from airflow_s3batch.operations.copying import CopyObject
-from airflow_s3batch.operations.deleting import DeleteObject
+from airflow_s3batch.operations.copies.copying import CopyObject
+from airflow_s3batch.operations.copies.moving import MoveObject
+from airflow_s3batch.operations.deletes.deleting import DeleteObject
 from airflow_s3batch.operations.fields import Column
+from airflow_s3batch.operations.functions.invoking_lambda import LambdaInvoke
+from airflow_s3batch.operations.functions.invoking_python import PythonInvoke
 from airflow_s3batch.operations.iam import iam_policies, iam_policy
 from airflow_s3batch.operations.in_order import InOrder
-from airflow_s3batch.operations.invoking_lambda import LambdaInvoke
-from airflow_s3batch.operations.invoking_python import PythonInvoke
-from airflow_s3batch.operations.legal_hold import PutObjectLegalHold
-from airflow_s3batch.operations.merging_tags import MergeObjectTagging
-from airflow_s3batch.operations.moving import MoveObject
+from airflow_s3batch.operations.locks.legal_hold import PutObjectLegalHold
+from airflow_s3batch.operations.locks.retention import PutObjectRetention
 from airflow_s3batch.operations.replicating import ReplicateObject
 from airflow_s3batch.operations.requests import Call, Request, Response, RunContext
-from airflow_s3batch.operations.restoring import RestoreObject
-from airflow_s3batch.operations.retention import PutObjectRetention
-from airflow_s3batch.operations.rewriting import RewriteObject
-from airflow_s3batch.operations.tagging import DeleteObjectTagging, PutObjectTagging
-from airflow_s3batch.operations.updating_encryption import UpdateObjectEncryption
+from airflow_s3batch.operations.rewrites.rewriting import RewriteObject
+from airflow_s3batch.operations.rewrites.updating_encryption import UpdateObjectEncryption
+from airflow_s3batch.operations.tags.merging_tags import MergeObjectTagging
+from airflow_s3batch.operations.tags.tagging import DeleteObjectTagging, PutObjectTagging
 
 ALL_OPERATIONS: tuple[type[Operation], ...] = (
     ComputeObjectChecksum,

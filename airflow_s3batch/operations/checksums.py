@@ -18,9 +18,9 @@ from airflow_s3batch.core.digests import ALGORITHMS, Digest, missing_library, ne
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.bodies.sources import e_tag_in
 from airflow_s3batch.operations.fields import Column, choice_problems
 from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
-from airflow_s3batch.operations.sources import e_tag_in
 from airflow_s3batch.operations.verification import AS_LEFT, CHANGED_SINCE, Done, differs, gone
 
 FULL_OBJECT = "FULL_OBJECT"

@@ -14,7 +14,7 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, VANISHED, Outcome
 from airflow_s3batch.operations.base import Operation, Replay
-from airflow_s3batch.operations.deleting import DeleteObject
+from airflow_s3batch.operations.deletes.deleting import DeleteObject
 from airflow_s3batch.operations.probing import SCRATCH_BODY, expect_success
 from airflow_s3batch.operations.requests import BucketFacts, Call, Capabilities, Request, RunContext, Steps
 from airflow_s3batch.operations.verification import AS_LEFT, Done

@@ -11,7 +11,7 @@ from airflow_s3batch.core.permissions import PERMISSION_CODES, bucket_objects, m
 from airflow_s3batch.core.verdicts import Verdict, verdict_for
 from airflow_s3batch.engine.exchange import Work
 from airflow_s3batch.engine.executor import Executor
-from airflow_s3batch.operations.readability import RESTORING, LookAtReadability
+from airflow_s3batch.operations.archives.readability import RESTORING, LookAtReadability
 from airflow_s3batch.operations.requests import RunContext
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from airflow_s3batch.engine.job_manifest import published_manifest
 from airflow_s3batch.engine.shard_file import fetch_shard
 from airflow_s3batch.engine.shard_reader import ShardReader
 from airflow_s3batch.engine.staging import staging_folder
-from airflow_s3batch.operations.readability import ARCHIVED
+from airflow_s3batch.operations.archives.readability import ARCHIVED
 from airflow_s3batch.operations.requests import RunContext
 from airflow_s3batch.reports.generations import find_run
 from airflow_s3batch.reports.restore_look import LOOK, Seen, expired, unseen

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if os.environ.get("S3BATCH_TEST_PROCESS") != os.environ.get("PYTEST_XDIST_WORKER", "alone"):  # a home for each process
-    home = tempfile.mkdtemp(prefix="s3batch-airflow-")
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    os.environ.update(
-        S3BATCH_TEST_PROCESS=os.environ.get("PYTEST_XDIST_WORKER", "alone"),
-        AIRFLOW_HOME=home,
-        AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW__CORE__UNIT_TEST_MODE="True",
-        AIRFLOW__CORE__DAGS_FOLDER=f"{home}/dags",
-    )
-os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{os.environ['AIRFLOW_HOME']}/airflow.db"
+from airflow_home import own_airflow_home
+
+own_airflow_home()
 
 import pytest
 from dag_runs import DagFolder, database

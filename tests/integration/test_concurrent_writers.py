@@ -19,7 +19,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine import Policy
 from airflow_s3batch.operations import DeleteObject, Operation, RewriteObject
-from airflow_s3batch.operations.encryption import EncryptionChoice
+from airflow_s3batch.operations.bodies.encryption import EncryptionChoice
 from airflow_s3batch.testing import Server
 from airflow_s3batch.testing.storage import MemoryStorage
 

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
-import os
-import shutil
-import tempfile
 from typing import TYPE_CHECKING, Any
 
-if "S3BATCH_TEST_HOME" not in os.environ:
-    home = tempfile.mkdtemp(prefix="s3batch-airflow-")
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    os.environ.update(
-        S3BATCH_TEST_HOME=home,
-        AIRFLOW_HOME=home,
-        AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW__CORE__UNIT_TEST_MODE="True",
-        AIRFLOW__CORE__DAGS_FOLDER=f"{home}/dags",
-    )
+from airflow_home import own_airflow_home
+
+own_airflow_home()
 
 import pytest
 from fakes import SetTag, TaskInstance

@@ -36,7 +36,7 @@ from airflow_s3batch.operations import (
     RewriteObject,
     UpdateObjectEncryption,
 )
-from airflow_s3batch.operations.tagging import DeleteObjectTagging
+from airflow_s3batch.operations.tags.tagging import DeleteObjectTagging
 
 PRICES = shipped_prices()
 KEY = "arn:aws:kms:us-east-1:123456789012:key/k"

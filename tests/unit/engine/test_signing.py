@@ -23,9 +23,9 @@ from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.prepared import Preparer
 from airflow_s3batch.engine.signing import Signer
 from airflow_s3batch.operations import CopyObject
-from airflow_s3batch.operations.delete_xml import delete_xml
+from airflow_s3batch.operations.bodies.sources import copy_source
+from airflow_s3batch.operations.deletes.delete_xml import delete_xml
 from airflow_s3batch.operations.requests import Call, Request, RunContext
-from airflow_s3batch.operations.sources import copy_source
 
 NOW = dt.datetime(2026, 11, 22, 10, 20, 30, tzinfo=dt.UTC)
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)

@@ -12,7 +12,7 @@ from scripted_store import answer, drive, headers_of
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.operations import Column, DeleteObject, RunContext
-from airflow_s3batch.operations.delete_xml import delete_results, delete_xml, fits_xml
+from airflow_s3batch.operations.deletes.delete_xml import delete_results, delete_xml, fits_xml
 from airflow_s3batch.operations.requests import BucketFacts, Capabilities, Request, Response
 
 OBJ = S3Object("b", "k", e_tag="old", size=3)

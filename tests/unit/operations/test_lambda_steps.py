@@ -17,7 +17,7 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.operations import Column, LambdaInvoke, Replay, Request, Response, RunContext
-from airflow_s3batch.operations.invoking_lambda import MOST_ARGUMENTS, RESULT_CODES, SCHEMAS
+from airflow_s3batch.operations.functions.invoking_lambda import MOST_ARGUMENTS, RESULT_CODES, SCHEMAS
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:touch:live"
 OBJECT = S3Object("data", "a b+ü/c", "v1", columns={"team": "blue"})

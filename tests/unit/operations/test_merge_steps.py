@@ -13,9 +13,9 @@ from scripted_store import answer, drive
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.operations import Column, MergeObjectTagging, RunContext
-from airflow_s3batch.operations.merging_tags import MOST_ROUNDS, tagging_xml
 from airflow_s3batch.operations.requests import Request, Response
-from airflow_s3batch.operations.tag_sets import tags_of
+from airflow_s3batch.operations.tags.merging_tags import MOST_ROUNDS, tagging_xml
+from airflow_s3batch.operations.tags.tag_sets import tags_of
 
 OBJ = S3Object("b", "k")
 

@@ -13,7 +13,7 @@ from scripted_store import answer, drive, headers_of
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations import CopyObject, Request, Response, RewriteObject, RunContext
-from airflow_s3batch.operations.multipart import (
+from airflow_s3batch.operations.bodies.multipart import (
     LEAST_PART_BYTES,
     MOST_PARTS,
     checksum_headers,

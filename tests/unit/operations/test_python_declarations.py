@@ -19,8 +19,8 @@ from airflow_s3batch.core.errors import ArgumentError, CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.operations import Column, PythonInvoke, Replay, Response, RunContext
-from airflow_s3batch.operations.callables import function_at, path_problems
-from airflow_s3batch.operations.invoking_python import Invocation, failure_of, outcome_of
+from airflow_s3batch.operations.functions.callables import function_at, path_problems
+from airflow_s3batch.operations.functions.invoking_python import Invocation, failure_of, outcome_of
 from airflow_s3batch.operations.requests import Errand
 
 OBJECT = S3Object("data", "a b", columns={"team": "blue"})

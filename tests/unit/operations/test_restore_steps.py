@@ -10,9 +10,9 @@ from scripted_store import answer, drive
 from airflow_s3batch.core.errors import ArgumentError, CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.operations import Column, RestoreObject, RunContext
+from airflow_s3batch.operations.archives.restoring import archive_state
 from airflow_s3batch.operations.managed_forms import operation_from_create_job
 from airflow_s3batch.operations.probing import SCRATCH_BODY
-from airflow_s3batch.operations.restoring import archive_state
 
 OBJECT = S3Object("b", "k", "v1")
 FIRST = RunContext()

@@ -9,9 +9,9 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS
 from airflow_s3batch.operations import RewriteObject, RunContext
-from airflow_s3batch.operations.grants import grant_headers
-from airflow_s3batch.operations.keeping import NOT_CURRENT
+from airflow_s3batch.operations.acls.grants import grant_headers
 from airflow_s3batch.operations.requests import BucketFacts, Capabilities, Response
+from airflow_s3batch.operations.rewrites.keeping import NOT_CURRENT
 
 OBJ = S3Object("b", "k", e_tag="old", size=3)
 NO_ACLS = RunContext(Capabilities(buckets={"b": BucketFacts(ownership="BucketOwnerEnforced")}))

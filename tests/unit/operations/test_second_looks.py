@@ -30,8 +30,8 @@ from airflow_s3batch.operations import (
     RewriteObject,
     UpdateObjectEncryption,
 )
+from airflow_s3batch.operations.bodies.storage_classes import may_have_become
 from airflow_s3batch.operations.requests import Request, Response
-from airflow_s3batch.operations.storage_classes import may_have_become
 from airflow_s3batch.operations.verification import DIFFERENCES, Done, differs
 
 NOW = datetime(2026, 11, 22, 23, 59, 50, tzinfo=UTC)

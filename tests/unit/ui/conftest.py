@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if "S3BATCH_TEST_HOME" not in os.environ:
-    home = tempfile.mkdtemp(prefix="s3batch-airflow-")
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    os.environ.update(
-        S3BATCH_TEST_HOME=home,
-        AIRFLOW_HOME=home,
-        AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW__CORE__UNIT_TEST_MODE="True",
-        AIRFLOW__CORE__DAGS_FOLDER=f"{home}/dags",
-    )
+from airflow_home import own_airflow_home
+
+own_airflow_home()
 sys.path += [str(Path(__file__).parents[2] / folder) for folder in ("ui", "airflow")]
 
 import pytest

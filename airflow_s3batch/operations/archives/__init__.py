@@ -1,0 +1,1 @@
+"""Objects in archives: restored, and whether they can be read yet."""

@@ -1,0 +1,1 @@
+"""Copies to another place, and moves."""

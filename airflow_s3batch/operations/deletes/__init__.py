@@ -1,0 +1,1 @@
+"""Deletes, one by one and a thousand a request."""

@@ -1,0 +1,1 @@
+"""Functions of the user's, on AWS Lambda or in Python."""

@@ -1,0 +1,1 @@
+"""Objects rewritten where they stand."""

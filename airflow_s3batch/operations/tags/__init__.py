@@ -1,0 +1,1 @@
+"""Tag sets: put, merged, removed."""
