@@ -94,6 +94,10 @@ class AirflowStack:
         for component in self._components:
             component.check()
 
+    def pid(self, name: str) -> int:
+        """Return the id of a component's process."""
+        return self._component(name).pid
+
     def kill(self, name: str) -> list[int]:
         """
         Kill a component as ``kill -9`` does; `start` starts it again.

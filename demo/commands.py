@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,12 +18,13 @@ from demo.airflow_api import AirflowApiError
 from demo.airflow_stack import USER, AirflowStack
 from demo.processes import ComponentError, adopt_orphans, end_children
 from demo.show import Screen
+from demo.single import LOCK, only_one
 from demo.story import DAG_ID, DemoError, tell
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parent / ".demo"
 DAGS = HERE / "dags"
-LOCK = "lock"
+BUSY = "`make demo` or `make demo-ui` is running here already; end it first (Ctrl-C)."
 RUN = "run.json"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 USAGE = "python -m demo      run the demo\npython -m demo ui   open Airflow's UI on the last run of it"
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     adopt_orphans()
     screen = Screen()
     try:
-        with _only_one():
+        with only_one(FOLDER, DemoError(BUSY)):
             command(screen)
     except KeyboardInterrupt:
         screen.line("\nEnded; nothing is left running.")
@@ -90,26 +89,6 @@ def show_ui(screen: Screen) -> None:
         while True:
             stack.check()
             time.sleep(1)
-
-
-@contextlib.contextmanager
-def _only_one() -> Iterator[None]:
-    """
-    Hold the demo's folder, which is readable by its owner alone.
-
-    Raises:
-        DemoError: another process holds it.
-    """
-    FOLDER.mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(FOLDER / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise DemoError("`make demo` or `make demo-ui` is running here already; end it first (Ctrl-C).") from None
-    else:
-        yield
-    finally:
-        os.close(lock)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers

@@ -26,15 +26,24 @@ class ComponentError(RuntimeError):
 
 class Component:
     """
-    A program in a process group of its own, writing into a log file.
+    A program in a process group of its own, writing into a log file, which begins anew unless *keeps_log*.
 
     On Linux the kernel kills it when the thread that started it dies.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        folder: Path,
+        log: Path,
+        keeps_log: bool = False,
+    ) -> None:
         self.name = name
         self.log = log
-        with log.open("wb") as out:
+        with log.open("ab" if keeps_log else "wb") as out:
             self._process = subprocess.Popen(
                 list(command),
                 env=dict(env),
@@ -43,7 +52,7 @@ class Component:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - only prctl
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - only prctl
             )
 
     @property
@@ -163,5 +172,6 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the thread that started it dies; Linux only."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

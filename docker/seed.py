@@ -1,12 +1,14 @@
-"""Puts a small data lake and an inventory of it on the trial's S3 server, once."""
+"""Makes the pool of the trial's jobs, and puts a small data lake and an inventory of it on the S3 server, once."""
 # ruff: noqa: INP001 - a script that the compose file mounts, not a package
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow.models.pool import Pool
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 from airflow_s3batch.testing import write_inventory
@@ -15,10 +17,13 @@ LAKE = "prod-lake"
 BUCKETS = (LAKE, "inventories", "ops", "analytics-archive")
 TEAMS = ("analytics", "payments", "search")
 OBJECTS = 1_000
+POOL = "s3batch"
 
 
 def main() -> None:
-    """Make the buckets, the objects and one delivery, unless a delivery is there."""
+    """Make the pool; make the buckets, the objects and one delivery, unless a delivery is there."""
+    slots = int(os.environ["S3BATCH_POOL_SLOTS"])
+    Pool.create_or_update_pool(POOL, slots=slots, description="shards of S3 batch jobs", include_deferred=False)
     client = S3Hook().get_conn()
     existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
     for bucket in BUCKETS:
