@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -92,18 +92,29 @@ def publish(storage: Storage, job_url: str, rows: int, range_rows: int | None = 
 
     *range_rows*, the rows committed at once, is the planner's choice unless given.
     """
+    (ref,) = publish_shards(storage, job_url, [rows], range_rows)
+    return ref
+
+
+def publish_shards(
+    storage: Storage, job_url: str, sizes: Sequence[int], range_rows: int | None = None
+) -> list[ShardRef]:
+    """Publish a job of shards of these *sizes* in rows, likewise."""
     layout = JobLayout(S3Url.parse(job_url))
-    chosen = range_rows or range_rows_for([rows])
+    chosen = range_rows or range_rows_for(sizes)
+    shards = []
     with tempfile.TemporaryDirectory(prefix="s3batch-bench-") as name:
         folder = Path(name)
-        staged = _stage(folder / "staged.arrow", rows)
-        for written in write_shards([staged], [rows], chosen, folder):
-            url = layout.shard(0, written.sha256)
-            shard = ShardFile(0, url.key, rows, written.bytes, written.path.stat().st_size, written.sha256)
+        staged = _stage(folder / "staged.arrow", sum(sizes))
+        for written in write_shards([staged], sizes, chosen, folder):
+            url = layout.shard(written.index, written.sha256)
+            size = written.path.stat().st_size
+            shards.append(ShardFile(written.index, url.key, written.rows, written.bytes, size, written.sha256))
             storage.upload(written.path, url)
-    manifest = Manifest(layout.url, rows, shard.bytes, chosen, (), (shard,), "0" * 16)
+    size = sum(shard.bytes for shard in shards)
+    manifest = Manifest(layout.url, sum(sizes), size, chosen, (), tuple(shards), "0" * 16)
     storage.write(layout.manifest, manifest.to_json().encode())
-    return ShardRef(job_url, 0, rows)
+    return [ShardRef(job_url, shard.index, shard.rows) for shard in shards]
 
 
 def _stage(path: Path, rows: int) -> StagedFile:

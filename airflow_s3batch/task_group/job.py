@@ -7,16 +7,17 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.approvals import Approval, approval_for, destroys
+from airflow_s3batch.approvals import Approval, approval_for, approval_problems, destroys
 from airflow_s3batch.assets import assets_in, delivered_urls
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
 from airflow_s3batch.hooks.arguments import raise_for
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID
 from airflow_s3batch.operations.base import Operation
-from airflow_s3batch.operators.manifest import engine_problems, params_problems, staging_problems
+from airflow_s3batch.operators.manifest import engine_problems, own_params, params_problems, staging_problems
 from airflow_s3batch.operators.origins import Origin
 from airflow_s3batch.operators.report import report_problems
+from airflow_s3batch.operators.slots import OPTION, slot_problems
 from airflow_s3batch.operators.verification import POLICY as VERIFICATION_POLICY
 from airflow_s3batch.task_group.refusals import (
     spread_problems,
@@ -25,11 +26,13 @@ from airflow_s3batch.task_group.refusals import (
     unknown_names,
     work_problems,
 )
+from airflow_s3batch.task_group.task_arguments import arguments_by_task, task_args_problems, tasks_of
 from airflow_s3batch.task_group.wiring import JobTasks, job_group
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, TaskGroup, XComArg
 
+    from airflow_s3batch.core.shared_rate import SharedRate
     from airflow_s3batch.manifests.sources.dataset import Source
 
 
@@ -80,9 +83,11 @@ def s3_batch_job(
     outlets: Asset | Sequence[Any] = (),
     max_concurrency: int = 128,
     max_requests_per_s: float | None = None,
+    shared_rate: SharedRate | None = None,
     request_timeout_s: float = 60.0,
     max_attempts: int = 8,
     replay_unsafe: bool = False,
+    if_running: str | None = None,
     resume: bool = True,
     aws_conn_id: str | None = DEFAULT_CONN_ID,
     job_aws_conn_id: str | None = None,
@@ -103,6 +108,7 @@ def s3_batch_job(
     botocore_config: Mapping[str, Any] | None = None,
     pool: str | None = None,
     max_active_tis_per_dagrun: int | None = None,
+    task_args: Mapping[str, Mapping[str, Any]] | None = None,
     default_args: Mapping[str, Any] | None = None,
     **unknown: Any,
 ) -> TaskGroup:
@@ -127,9 +133,10 @@ def s3_batch_job(
     For the managed engine are *role_arn* (which it needs), *account_id*, *priority*, *confirmation_required*,
     *description*, *job_tags*, *report_scope*, *expected_bucket_owner*, *poll_interval_s* and *cancel_on_kill*; for the
     worker engine *failure_threshold*, *keep_going*, *max_concurrency*, *max_requests_per_s* (for all mapped tasks
-    together), *request_timeout_s*, *max_attempts* and *source_aws_conn_id*. *deferrable* says where tasks wait: for
-    AWS's job, or while somebody has paused theirs. What AWS can't do as one of these asks is an error; workers have no
-    use for those of the managed engine, but *confirmation_required* is an error there.
+    together), *shared_rate* (for all jobs that state the same `SharedRate`), *request_timeout_s*, *max_attempts* and
+    *source_aws_conn_id*. *deferrable* says where tasks wait: for AWS's job, or while somebody has paused theirs. What
+    AWS can't do as one of these asks is an error; workers have no use for those of the managed engine, but
+    *confirmation_required* is an error there.
 
     *dry_run* (or a template of ``true`` and ``false``) looks at each object, changes none, and reports what would be
     done. *rehearse* really does the operation to so many random objects first, and to the rest only if no more of them
@@ -139,13 +146,22 @@ def s3_batch_job(
     ones, and compares them with what the operation should have left; not to be mixed up with *verify*, which is about
     TLS. *prices* names a price table for the cost estimate (``docs/cost.md``).
 
+    *if_running* says what to do if another job below the same *job_url* is at work on the same objects: ``"warn"``,
+    ``"refuse"`` or ``"wait"``; see `BatchOperationOperator` and ``docs/several-jobs.md``.
+
     *outlets* are the report task's: each asset among them gets an event when the job has succeeded, with its counts and
     URLs as ``extra``.
 
     *resume* ``False`` makes each attempt start over instead of keeping what earlier ones have done. *job_aws_conn_id*
-    is the connection for the inventory and the job's files, if they lie in another store than the objects. *pool* and
-    *max_active_tis_per_dagrun* bound how many mapped tasks run at the same time. *default_args* are for all three
-    tasks. *unknown* takes names that don't exist, to tell them with the other mistakes. The operators document the
+    is the connection for the inventory and the job's files, if they lie in another store than the objects.
+
+    *max_active_tis_per_dagrun* and *pool* are for the mapped tasks (``group``, ``run``, ``verify``), of which there can
+    be hundreds. So many of each run at a time: by default 8, and never more than half of ``[core] parallelism``, so
+    that a job leaves the rest of an Airflow room; tasks that only wait for AWS in the triggerer have no such limit.
+    *default_args* are Airflow's arguments for all tasks, *task_args* for single ones: ``{"run": {"queue": "s3"}}``.
+    ``docs/pools.md`` has pools, queues, priorities and executors.
+
+    *unknown* takes names that don't exist, to tell them with the other mistakes. The operators document the
     arguments: `InventoryToManifestOperator`, `BatchOperationOperator`, `ManagedBatchJobOperator`,
     `BatchRehearsalOperator`, `BatchApprovalOperator`, `BatchVerificationOperator`, `BatchReportOperator`.
 
@@ -174,7 +190,7 @@ def s3_batch_job(
     }
     planning = {
         "engine": engine,
-        "params": params,
+        "params": own_params(params),
         "memory_limit": memory_limit,
         "staging_dir": staging_dir,
         "staging_limit": staging_limit,
@@ -189,10 +205,12 @@ def s3_batch_job(
     policy: dict[str, Any] = {
         **verdict,
         "replay_unsafe": replay_unsafe,
+        "if_running": if_running,
         "failure_threshold": failure_threshold,
         "keep_going": keep_going,
         "max_concurrency": max_concurrency,
         "max_requests_per_s": max_requests_per_s,
+        "shared_rate": shared_rate,
         "request_timeout_s": request_timeout_s,
         "max_attempts": max_attempts,
     }
@@ -211,6 +229,8 @@ def s3_batch_job(
     }
     managed = {name: value for name, value in settings.items() if value is not None}
     worker = {**policy, "source_aws_conn_id": source_aws_conn_id}
+    asked = None if approval_problems(operation, approval) else approval_for(operation, approval, dry_run)
+    names = tasks_of(planning_tasks, asked, rehearse, verification)
     raise_for(
         f"s3_batch_job {group_id!r}",
         [
@@ -223,6 +243,8 @@ def s3_batch_job(
             *work_problems(engine, operation, {**worker, "dry_run": dry_run}, managed),
             *stage_problems(engine, operation, dry_run, rehearse, approval, verification),
             *tls_problems(verify),
+            *slot_problems({OPTION: max_active_tis_per_dagrun}),
+            *task_args_problems(names, task_args),
             *report_problems(notifications, None, None),
         ],
     )
@@ -232,7 +254,7 @@ def s3_batch_job(
         "verify": verify,
         "botocore_config": botocore_config,
     }
-    limits = {"pool": pool, "max_active_tis_per_dagrun": max_active_tis_per_dagrun}
+    limits = {"pool": pool, OPTION: max_active_tis_per_dagrun}
     mapped = {name: value for name, value in limits.items() if value is not None}
     on_objects = {"operation": operation, "job_aws_conn_id": job_aws_conn_id, **store}
     on_workers = {
@@ -240,7 +262,6 @@ def s3_batch_job(
         "source_aws_conn_id": source_aws_conn_id,
         **({} if deferrable is None else {"deferrable": deferrable}),
     }
-    asked = approval_for(operation, approval, dry_run)
     tasks = JobTasks(
         manifest=origin.operator,
         planning_tasks=planning_tasks,
@@ -261,12 +282,11 @@ def s3_batch_job(
         else {**on_workers, **policy, "objects": rehearse, "resume": resume, "dry_run": dry_run},
         work={
             **(
-                {**on_objects, **verdict, "replay_unsafe": replay_unsafe, **managed}
+                {**on_objects, **verdict, "replay_unsafe": replay_unsafe, "if_running": if_running, **managed}
                 if engine == "managed"
                 else {**on_workers, **policy, "dry_run": dry_run}
             ),
             "resume": resume,
-            **mapped,
         },
         verification=None
         if verification is False
@@ -274,8 +294,8 @@ def s3_batch_job(
             **on_workers,
             **{name: policy[name] for name in VERIFICATION_POLICY},
             "objects": None if verification is True else verification,
-            **mapped,
         },
+        airflow=arguments_by_task(names, task_args, mapped),
         report={"notifications": notifications, "outlets": _listed(outlets), **verdict},
         job_store=store if job_aws_conn_id in (None, aws_conn_id) else {"aws_conn_id": job_aws_conn_id},
     )

@@ -14,6 +14,7 @@ from airflow_s3batch.operators.managed_arguments import managed_argument_problem
 from airflow_s3batch.operators.manifest_groups import planning_problems
 from airflow_s3batch.operators.rehearsal import rehearsal_problems
 from airflow_s3batch.operators.verification import verification_problems
+from airflow_s3batch.task_group.task_arguments import airflow_arguments
 
 if TYPE_CHECKING:
     from airflow_s3batch.manifests.sources.dataset import Source
@@ -76,6 +77,12 @@ def unknown_names(names: Collection[str], known: Collection[str]) -> list[str]:
     """Return what is wrong with the *names* of arguments that are not among those *known*."""
     found = []
     for name in names:
+        if name in airflow_arguments():
+            found.append(
+                f"{name}= is Airflow's: give it to all tasks of the job with default_args={{{name!r}: …}}, or to one "
+                f"with task_args={{'run': {{{name!r}: …}}}}"
+            )
+            continue
         close = difflib.get_close_matches(name, known, n=1)
         found.append(f"there is no argument {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
     return found

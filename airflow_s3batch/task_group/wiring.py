@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.sdk import TaskGroup, chain
@@ -27,6 +27,7 @@ class JobTasks:
         approval: for the task that asks; it comes before anything is touched if *approves_first*, else it follows the
             rehearsal.
         report: for the last task; *job_store* says where the job's files lie.
+        airflow: what Airflow is told of the tasks, by name.
     """
 
     manifest: type[ManifestOperator]
@@ -39,6 +40,7 @@ class JobTasks:
     approves_first: bool = True
     rehearsal: Mapping[str, Any] | None = None
     verification: Mapping[str, Any] | None = None
+    airflow: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def fill(self, group: TaskGroup) -> TaskGroup:
         """Make the tasks in *group*."""
@@ -54,8 +56,8 @@ class JobTasks:
 
     def _manifest(self) -> Any:
         if self.planning_tasks is None:
-            return self.manifest(task_id="manifest", **self.selection)
-        return planned_in_groups(self.planning_tasks, self.selection)
+            return self.manifest(task_id="manifest", **self.selection, **self.airflow.get("manifest", {}))
+        return planned_in_groups(self.planning_tasks, self.selection, self.airflow)
 
     def _before_run(self, manifest: Any, run_id: str, approved: Mapping[str, str]) -> list[Any]:
         """Return the tasks between the manifest and the work, in order."""
@@ -65,20 +67,20 @@ class JobTasks:
             from airflow_s3batch.operators.rehearsal import BatchRehearsalOperator
 
             given = {"operation_task_id": run_id, **self.rehearsal, **(approved if self.approves_first else {})}
+            given |= self.airflow.get("rehearse", {})
             rehearse = [BatchRehearsalOperator(task_id="rehearse", shards=manifest.output, **given)]
         if self.approval is not None:
             from airflow_s3batch.operators.approval import BatchApprovalOperator
 
             shown = rehearse[0].task_id if rehearse and not self.approves_first else None
+            about = {"manifest_task_id": manifest.task_id, "rehearsal_task_id": shown}
             approve = [
-                BatchApprovalOperator(
-                    task_id="approve", manifest_task_id=manifest.task_id, rehearsal_task_id=shown, **self.approval
-                )
+                BatchApprovalOperator(task_id="approve", **about, **self.approval, **self.airflow.get("approve", {}))
             ]
         return [*approve, *rehearse] if self.approves_first else [*rehearse, *approve]
 
     def _run(self, manifest: Any, approved: Mapping[str, str]) -> Any:
-        work = {**self.work, **approved}
+        work = {**self.work, **approved, **self.airflow.get("run", {})}
         if self.selection["engine"] == "managed":
             return ManagedBatchJobOperator.partial(task_id="run", **work).expand(bucket=manifest.output)
         return BatchOperationOperator.partial(task_id="run", **work).expand(shard=manifest.output)
@@ -89,7 +91,7 @@ class JobTasks:
         if self.verification is not None:
             from airflow_s3batch.operators.verification import BatchVerificationOperator
 
-            looks = {"operation_task_id": run_id, **self.verification}
+            looks = {"operation_task_id": run_id, **self.verification, **self.airflow.get("verify", {})}
             verify = [BatchVerificationOperator.partial(task_id="verify", **looks).expand(shard=manifest.output)]
         report = BatchReportOperator(
             task_id="report",
@@ -98,6 +100,7 @@ class JobTasks:
             verification_task_id=verify[0].task_id if verify else None,
             **self.report,
             **self.job_store,
+            **self.airflow.get("report", {}),
         )
         return [*verify, report]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from airflow_s3batch.manifests.planning.selection import SLOTS
 from airflow_s3batch.manifests.planning.shards import ROWS_PER_SHARD
 from airflow_s3batch.manifests.planning.staged import STAGING_LIMIT
 from benchmarks.scale_plan.model import WINDOW, Advice, Plan
 
-DEFAULTS = Advice(planning_tasks=1, max_shards=200, slots=16)
+DEFAULTS = Advice(planning_tasks=1, max_shards=200, slots=SLOTS)
 DAY_S = 86_400
 
 
@@ -54,7 +55,7 @@ def _of_the_run(known: Mapping[str, float]) -> Iterator[Limit]:
     )
     yield Limit(
         DEFAULTS.slots * WINDOW * known["rate_per_window"] * DAY_S,
-        f"a day of {DEFAULTS.slots} tasks (`[core] max_active_tasks_per_dag`) with {WINDOW} requests in flight",
+        f"a day of {DEFAULTS.slots} tasks (`max_active_tis_per_dagrun`) with {WINDOW} requests in flight",
         "more slots, or a larger `max_concurrency`: a task has CPU left for 500 requests in flight",
     )
     yield Limit(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from airflow_s3batch.core.manifest import Manifest, ShardFile, ShardRef
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.manifests.planning.selection import SLOTS
 from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes
 from airflow_s3batch.manifests.sources.listing.source import MAX_CONCURRENCY
 from airflow_s3batch.reports.shards import THREADS
@@ -37,7 +38,7 @@ class Advice:
 def advice_for(objects: int) -> Advice:
     """Return settings that finish within about a day where the store takes the rate."""
     if objects <= 10**7:
-        return Advice(1, 200, 16)
+        return Advice(1, 200, SLOTS)
     if objects <= 10**8:
         return Advice(1, 200, 32)
     return Advice(16, 1_000, 64) if objects <= 10**9 else Advice(128, 1_024, 128)
@@ -54,7 +55,7 @@ class Plan:
     @property
     def shards(self) -> list[int]:
         """Rows of each shard."""
-        return shard_sizes(self.objects, None, self.advice.max_shards)
+        return shard_sizes(self.objects, None, self.advice.max_shards, self.advice.slots)
 
     @property
     def range_rows(self) -> int:
