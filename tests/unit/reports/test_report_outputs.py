@@ -226,6 +226,7 @@ def test_summary_json_holds_counts_verdict_and_origin() -> None:
     selection = {"inventory": "s3://inv/daily", "where": "TRUE"}
     source = {"manifest": "s3://inv/daily/manifest.json"}
     document = {
+        "format": "airflow-s3batch-job/1",
         "selection": selection,
         "source": source,
         "about": {"dag_id": "d", "try_number": 1},

@@ -20,6 +20,7 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.verification_asked import ask
 from airflow_s3batch.manifests.sources.dataset import Dataset, Found, Place, RowFilter
 from airflow_s3batch.manifests.sources.report.source import CompletionReport
 from airflow_s3batch.reports import build_report
@@ -101,6 +102,16 @@ def test_failures_can_be_told_apart_and_keep_the_extra_columns() -> None:
     assert [(row["team"], row["http_status_code"], row["result_message"]) for row in found][:1] == [
         ("t1", 403, "Access Denied")
     ]
+
+
+def test_the_report_of_a_job_that_was_verified_is_whole() -> None:
+    """Its mark stands for what the second look has found as well."""
+    job = Job(objects(12))
+    job.open()
+    job.commit(dict.fromkeys(range(10), OK))
+    ask(job.storage, JobLayout(JOB).operation(TASK), None)
+    assert build_report(job.storage, JOB, TASK, now=NOW).verification is not None
+    assert len(rows(job.storage, objects="succeeded")) == 10
 
 
 def test_ranges_that_no_attempt_reached_do_not_shift_the_others() -> None:
