@@ -1,5 +1,5 @@
 """
-`python docs/screenshots.py [FOLDER]`: the pictures of docs/ui.md.
+`python docs/screenshots.py [FOLDER] [NAME …]`: the pictures of docs/ui.md and docs/approval.md, all or those named.
 
 They show a real Airflow API server on a database seeded with jobs in every state; nothing but the loopback interface
 is used. Needs Chromium, and what the tests of the page need.
@@ -12,15 +12,16 @@ import io
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 DOCS = Path(__file__).parent
-sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "tests" / "ui")]
+sys.path[:0] = [str(DOCS), str(DOCS.parent), str(DOCS.parent / "tests" / "ui")]
 
 from airflow_site import Site, airflow_site  # noqa: E402
+from approval_question import ask  # noqa: E402
 from browsing import Visit, running_browser, settle  # noqa: E402
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, Page  # noqa: E402
@@ -58,6 +59,17 @@ def run_tab(name: str) -> Callable[[Site], str]:
     return address
 
 
+def asked(name: str) -> Callable[[Site], str]:
+    """Return the address of the question that the seeded job *name* asks people."""
+
+    def address(site: Site) -> str:
+        place = site.places[name]
+        run = quote(place.run_id, safe="")
+        return f"{site.airflow}dags/{place.dag_id}/runs/{run}/tasks/expire.approve/required_actions"
+
+    return address
+
+
 def job(name: str) -> Callable[[Site], str]:
     """Return the address of the page of the seeded job *name*."""
     return lambda site: site.job_page(name)
@@ -72,11 +84,11 @@ SHOTS = (
     Shot("jobs-light", jobs),
     Shot("jobs-dark", jobs, dark=True),
     Shot("failed-light", job("failed")),
-    Shot("running-light", job("running")),
     Shot("running-dark", job("running"), dark=True),
     Shot("million-dark", job("million"), dark=True, height=1500),
     Shot("paused-dark", job("paused"), dark=True),
     Shot("approval-light", job("awaiting_approval")),
+    Shot("question-light", asked("awaiting_approval"), height=1150),
     Shot("refused-light", job("refused")),
     Shot("hostile-keys-light", job("attacked")),
     Shot("narrow-dark", job("failed"), dark=True, width=390, height=1500),
@@ -85,16 +97,17 @@ SHOTS = (
 )
 
 
-def main(folder: Path) -> None:
-    """Take all pictures into *folder*."""
+def main(folder: Path, names: Collection[str] = ()) -> None:
+    """Take all pictures, or those of *names*, into *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="s3batch-shots-") as home,
         running_browser() as browser,
         airflow_site(Path(home), many=3) as site,
     ):
+        ask(site.home)
         token = site.token()
-        for shot in SHOTS:
+        for shot in (each for each in SHOTS if not names or each.name in names):
             with contextlib.nullcontext() if shot.name.startswith("hostile") else _tame(site):
                 picture = _taken(browser, site, token, shot)
             path = folder / f"ui-{shot.name}.png"
@@ -129,7 +142,9 @@ def _taken(browser: Browser, site: Site, token: str, shot: Shot) -> bytes:
 
 
 def _wait(page: Page, shot: Shot) -> None:
-    if shot.inside:
+    if shot.name.startswith("question"):
+        page.get_by_text("This loses data for good").wait_for()
+    elif shot.inside:
         page.frame_locator(FRAME).locator(shot.inside).first.wait_for()
     else:
         settle(page)
@@ -146,4 +161,4 @@ def _small(picture: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS / "images")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS / "images", sys.argv[2:])
