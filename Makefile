@@ -1,4 +1,4 @@
-# make env | lint | format | test | soak | bench | bench-full | demo | demo-ui | screenshots | clean
+# make env | lint | format | test | soak | bench | bench-full | demo | demo-ui | stack | docs | screenshots | release-check | clean
 # Each target makes the environments that it needs; a second call finds them made.
 
 SHELL := /bin/bash
@@ -8,13 +8,17 @@ SHELL := /bin/bash
 BIN := .venv/bin
 UV := $(BIN)/uv
 PYTEST_OPTIONS ?=
+RELEASE_OPTIONS ?=
 HERE := $(shell pwd)
 
 # The S3 servers live in an environment of their own, because MiniStack pins boto3.
 export S3BATCH_SERVERS_BIN := $(HERE)/.venv-servers/bin
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 
-.PHONY: help env lint format test test-unit test-integration test-airflow test-e2e test-soak test-lowest test-ui chromium screenshots soak bench bench-full demo demo-ui clean
+# Packages are compiled once, when they are installed: where PYTHONDONTWRITEBYTECODE is set, each process would do it anew.
+export UV_COMPILE_BYTECODE := 1
+
+.PHONY: help env lint format test test-unit test-integration test-airflow test-e2e test-soak test-lowest test-ui chromium screenshots soak bench bench-full bench-scale-out demo demo-ui stack stack-packages test-stack docs test-docs release-check test-airflow-3.2 test-pythons clean
 
 help:
 	@sed -n '1,2s/^# //p' Makefile
@@ -24,7 +28,7 @@ env: .venv/made .venv-servers/made
 .venv/made: pyproject.toml .ci/constraints.txt
 	python=$$(.ci/python) && "$$python" -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt uv
-	$(UV) pip install --quiet --python $(BIN)/python --constraint .ci/constraints.txt --editable '.[test,lint,bench,openlineage]'
+	$(UV) pip install --quiet --python $(BIN)/python --constraint .ci/constraints.txt --editable '.[test,lint,bench,openlineage,stack,docs,release]'
 	touch $@
 
 .venv-servers/made: .venv/made .ci/servers.in .ci/constraints-servers.txt
@@ -53,15 +57,15 @@ format: .venv/made
 	$(BIN)/ruff format
 
 # The last ones run side by side: one waits for schedulers, the others compute.
-test: test-unit test-integration test-airflow chromium .venv-lowest/made
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-e2e test-soak test-ui test-lowest
+test: test-unit test-integration test-airflow chromium stack-packages .venv-lowest/made
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-stack test-e2e test-soak test-docs test-ui test-lowest release-check
 
 # $(call pytest,ENVIRONMENT,FOLDERS,OPTIONS) runs the tests of FOLDERS.
 pytest = AIRFLOW_HOME=$(HERE)/$(1)/airflow $(1)/bin/python -m pytest $(2) $(3) $(PYTEST_OPTIONS)
 
 # Tests wait for servers and time limits more than they compute: three processes on two cores, each with servers of its own.
 # Names of tests that hold sets have to be the same in all processes.
-test-unit test-airflow test-lowest: export PYTHONHASHSEED := 0
+test-unit test-airflow test-lowest test-airflow-3.2: export PYTHONHASHSEED := 0
 test-unit: env
 	$(call pytest,.venv,tests/unit,-n 2)
 
@@ -82,6 +86,16 @@ test-airflow: env
 test-ui: env chromium
 	$(call pytest,.venv,tests/ui)
 
+# The site, strictly: a dead link, an unknown anchor or a page in no menu is an error. Nothing is fetched.
+docs: env
+	$(BIN)/python -m sphinx -W --keep-going -E -n -q -c docs -d build/doctrees . build/site
+
+# Every block of the docs, and the site in a real browser.
+test-docs: export PYTHONHASHSEED := 0
+test-docs: export S3BATCH_SITE := $(HERE)/build/site
+test-docs: docs chromium
+	$(call pytest,.venv,tests/docs,-n 2)
+
 # Debian's Chromium, where it is missing and we may install it.
 chromium:
 	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
@@ -93,7 +107,11 @@ screenshots: env chromium
 	$(BIN)/python docs/report_images.py
 
 test-e2e: env
-	$(call pytest,.venv,tests/e2e tests/packaging)
+	$(call pytest,.venv,tests/e2e)
+
+# The topology of docker/compose.yaml, two Celery workers and all, while parts of it are killed.
+test-stack: env stack-packages
+	$(call pytest,.venv,tests/stack)
 
 # Where versions matter: Airflow's interfaces, DuckDB, Arrow and libcurl, pandas. Of the Dags, which take up to ten
 # seconds each, those that show whole jobs.
@@ -103,6 +121,28 @@ test-lowest: env .venv-lowest/made
 	$(call pytest,.venv-lowest,$(LOWEST_UNIT),-n 2)
 	$(call pytest,.venv-lowest,tests/airflow,-n 2 -k "$(LOWEST)")
 
+# Whether this could be released: builds it twice, looks at it, installs it where nothing else is, builds the site.
+release-check: env docs
+	$(BIN)/python -m release $(RELEASE_OPTIONS)
+
+# The line of Airflow between the lowest and the newest one: a quarter of an hour, not in CI.
+.venv-3.2/made: .venv/made pyproject.toml .ci/constraints-3.2.txt
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-3.2
+	$(UV) pip install --quiet --python .venv-3.2/bin/python --constraint .ci/constraints-3.2.txt --editable .
+	$(UV) pip install --quiet --python .venv-3.2/bin/python --constraint .ci/constraints-3.2.txt --editable '.[test]'
+	touch $@
+
+test-airflow-3.2: env .venv-3.2/made
+	$(call pytest,.venv-3.2,$(LOWEST_UNIT),-n 2)
+	$(call pytest,.venv-3.2,tests/airflow,-n 2)
+
+# The Pythons of Debian's releases that this machine does not have, each in a folder below PYTHONS: half an hour each,
+# root, Linux; not in CI.
+export PYTHONS ?= /tmp/s3batch-pythons
+test-pythons: env
+	.ci/test-python trixie
+	.ci/test-python testing
+
 # Ten minutes; bench-full adds rounds and a shard of ten million rows, which takes an hour.
 bench: env
 	$(BIN)/python -m benchmarks
@@ -110,12 +150,25 @@ bench: env
 bench-full: env
 	$(BIN)/python -m benchmarks --full
 
+# Ten minutes: throughput against workers, and what shards cost an Airflow of its own.
+bench-scale-out: env
+	$(BIN)/python -m benchmarks.scale_out
+
 demo: env
 	$(BIN)/python -m demo
 
 demo-ui: env
 	$(BIN)/python -m demo ui
 
+# What docker/compose.yaml describes, as plain processes on 127.0.0.1; Ctrl-C stops it.
+stack: env stack-packages
+	$(BIN)/python -m stack up
+
+# Debian's PostgreSQL, Redis and curl, where they are missing and we may install them; no service is started.
+stack-packages:
+	@if { ! command -v redis-server || ! command -v curl || ! ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 \
+		&& command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then .ci/stack-packages; fi
+
 clean:
-	rm -rf .venv .venv-servers .venv-lowest .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-servers .venv-lowest .venv-3.2 .demo .stack .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.core.errors import S3BatchError
     from airflow_s3batch.core.objects import S3Object
     from airflow_s3batch.core.outcomes import Summary
+    from airflow_s3batch.core.shared_rate import SharedRate
     from airflow_s3batch.hooks import S3BatchHook
     from airflow_s3batch.notifications import EventBridgeJobNotifier
     from airflow_s3batch.operations.fields import Column
@@ -61,6 +62,7 @@ __all__ = [
     "S3InventorySensor",
     "S3Object",
     "S3RestoreSensor",
+    "SharedRate",
     "Summary",
     "__version__",
     "delivered_url",
@@ -91,6 +93,7 @@ _HOMES = {
     "S3InventorySensor": "sensors",
     "S3Object": "core.objects",
     "S3RestoreSensor": "sensors",
+    "SharedRate": "core.shared_rate",
     "Summary": "core.outcomes",
     "delivered_url": "assets",
     "inventory_asset": "assets",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from airflow_s3batch.operations.base import Operation
 
+__all__ = ["Approval"]
+
 APPROVE: Final = "approve"
 REJECT: Final = "reject"
 MOST_EXAMPLES = 50

@@ -9,6 +9,8 @@ from airflow.sdk import Asset, AssetWatcher
 
 from airflow_s3batch.triggers.s3_inventory import S3InventoryTrigger
 
+__all__ = ["inventory_asset"]
+
 
 def inventory_asset(
     inventory: str,

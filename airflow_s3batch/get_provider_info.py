@@ -80,7 +80,23 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "s3://ops/prices/eu-central-1.json",
                         "default": "",
-                    }
+                    },
+                    "installation": {
+                        "description": "Name of this Airflow, so that no other works on its jobs where both have one "
+                        "job_url. Empty: the Variable s3batch_installation, made when the first job starts.\n",
+                        "version_added": None,
+                        "type": "string",
+                        "example": "prod-eu",
+                        "default": "",
+                    },
+                    "max_active_tis_per_dagrun": {
+                        "description": "How many shards of a job run at a time where its Dag does not say. Empty: 8, "
+                        "but no more than half of [core] parallelism.\n",
+                        "version_added": None,
+                        "type": "string",
+                        "example": "16",
+                        "default": "",
+                    },
                 },
             }
         },

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_s3batch.core.errors import AccessError, ManifestError
-from airflow_s3batch.core.formats import JOB
+from airflow_s3batch.core.formats import JOB, check_format, is_later
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.stored_files import json_at
 
@@ -41,9 +41,12 @@ def job_at(storage: Storage, url: str) -> Found:
     Raises:
         ArgumentError: *url* is not an S3 URL.
         ManifestError: there is no job at *url* or above it.
+        LaterReleaseError: there is one, which a later release has written.
         AccessError: the store refuses.
     """
     found = nearest(storage, S3Url.parse(url), ("job.json",), is_job)
+    if found is not None:
+        check_format(found.document["format"], JOB, place=str(found.url))
     if found is None:
         raise ManifestError(
             f"{url}: there is no job here or above; expected a folder with a job.json, as below the job_url of a Dag. "
@@ -53,8 +56,8 @@ def job_at(storage: Storage, url: str) -> Found:
 
 
 def is_job(document: Mapping[str, Any]) -> bool:
-    """Whether *document* is a ``job.json``; AWS's rounds have files of that name, too."""
-    return document.get("format") == JOB
+    """Whether *document* is a ``job.json``, maybe of a later release; AWS's rounds have files of that name, too."""
+    return document.get("format") == JOB or is_later(document.get("format"), JOB)
 
 
 def nearest(

@@ -15,7 +15,6 @@ EXAMPLES = {
         "s3batch report s3://ops/s3batch/<job>",
         "s3batch report s3://ops/s3batch/<job> --html report.html",
         "s3batch report s3://ops/s3batch/<job> --rows --codes AccessDenied | head",
-        "s3batch report s3://bucket/of/aws/job-…/manifest.json --json",
     ),
     "failed": (
         "s3batch failed s3://ops/s3batch/<job>",
@@ -75,7 +74,7 @@ def page() -> str:
         own = [action for action in parser._actions if action.dest not in {*shared, "help"}]  # noqa: SLF001
         parts += [f"## `s3batch {name}`\n", f"{_capital(str(parser.description))}\n"]
         if name in EXAMPLES:
-            parts += ["```", *EXAMPLES[name], "```\n"]
+            parts += ["```console", *(f"$ {line}" for line in EXAMPLES[name]), "```\n"]
         parts += [_table(own), ""] if own else []
     return "\n".join(parts)
 

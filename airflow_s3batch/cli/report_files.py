@@ -10,9 +10,11 @@ from airflow_s3batch.cli.places import Found, nearest
 from airflow_s3batch.core.completion_report import FORMAT as REPORT_FORMAT
 from airflow_s3batch.core.completion_report import SUCCEEDED
 from airflow_s3batch.core.errors import ManifestError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.outcomes import Tally
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.reports.summary import FORMAT as SUMMARY_FORMAT
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.completion_report import ReportRow
@@ -42,11 +44,13 @@ def report_at(storage: Storage, url: str) -> ReportPlace:
     Raises:
         ArgumentError: *url* is not an S3 URL.
         ManifestError: there is none.
+        LaterReleaseError: there is one, with a summary of a later release.
         AccessError: the store refuses.
     """
     place = S3Url.parse(url)
     found = nearest(storage, place, ("report/summary.json", "summary.json"), _is_summary)
     if found is not None:
+        check_format(found.document["format"], SUMMARY_FORMAT, place=str(found.url))
         return ReportPlace(_folder(found), found.document)
     found = nearest(storage, place, ("report/manifest.json", "manifest.json"), _is_report)
     if found is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from airflow_s3batch.core.control import Control
+    from airflow_s3batch.engine.shared_seen import RateSeen
 
 STYLES = {RUNNING: "cyan", DONE: "green", STOPPED: "yellow", SILENT: "magenta", WAITING: "dim", "paused": "yellow"}
 _ORDER = (RUNNING, "paused", SILENT, STOPPED, WAITING, DONE)
@@ -31,6 +32,7 @@ class Seen(NamedTuple):
         name: of the operation task; empty if none was started.
         rate: objects a second since the look before; ``None`` in the first.
         aws: a sentence for each AWS job.
+        rates: that the job shares with others at the moment.
     """
 
     url: str
@@ -39,6 +41,7 @@ class Seen(NamedTuple):
     shards: Sequence[ShardSeen]
     rate: float | None = None
     aws: Sequence[str] = ()
+    rates: Sequence[RateSeen] = ()
 
     @property
     def rows(self) -> int:
@@ -86,6 +89,7 @@ def _head(seen: Seen) -> list[Text]:
         shards = ", ".join(f"{number(states[state])} {state}" for state in _ORDER if states[state])
         lines.append(told(f"{seen.name or 'no operation task has started'}: shards {shards or 'none'}"))
     lines.extend(told(sentence) for sentence in seen.aws)
+    lines.extend(told(rate.sentence()) for rate in seen.rates)
     return lines
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.manifest import Manifest, Text
 
@@ -52,6 +53,13 @@ class ApprovalRecord:
         """Stands for the operation that was shown."""
         return fingerprint(self.operation)
 
+    @property
+    def mark(self) -> str:
+        """Stands for question and answer. Airflow is told it, so that a file of somebody else is not believed."""
+        told = asdict(self)
+        del told["manifest_try"]  # which may be written anew after the answer
+        return fingerprint(told)
+
     def answered(self, state: str, by: str, at: str) -> Self:
         """Return the record with its answer."""
         return replace(self, state=state, by=by, at=at)
@@ -79,8 +87,7 @@ class ApprovalRecord:
         """
         try:
             document = dict(json.loads(text))
-            if document.pop("format") != FORMAT:
-                raise JobDamagedError(f"{place}: not an approval that this version reads ({FORMAT!r})")
+            check_format(document.pop("format"), FORMAT, place=place)
             mark = document.pop("operation_fingerprint")
             record = cls(**{name: document[name] for name in document if name in cls.__dataclass_fields__})
             is_ours = record.state in STATES and record.operation_mark == mark

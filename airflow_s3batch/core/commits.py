@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.manifest import RowRange
 from airflow_s3batch.core.outcomes import Tally
 
@@ -117,8 +118,7 @@ class Commit:
         """
         try:
             data = json.loads(text)
-            if data["format"] != FORMAT:
-                raise JobDamagedError(f"{place}: format is {data['format']!r}; this version reads {FORMAT!r}")
+            check_format(data["format"], FORMAT, place=place)
             commit = cls(
                 data["attempt"],
                 RowRange(*data["range"]),

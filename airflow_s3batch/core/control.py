@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from airflow_s3batch.core.errors import ArgumentError, JobDamagedError
+from airflow_s3batch.core.formats import check_format, is_later
+from airflow_s3batch.core.shared_rate import LEAST_PER_S
 from airflow_s3batch.core.visible import visible
 
 FORMAT = "airflow-s3batch-control/1"
@@ -58,8 +60,10 @@ class Control:
         if self.state not in (RUN, PAUSE):
             found.append(f"state={_short(self.state)} is neither {RUN!r} nor {PAUSE!r}")
         rate, most = self.max_requests_per_s, self.max_concurrency
-        if rate is not None and not (_is_number(rate) and 0 < rate <= _MOST_PER_S):
-            found.append(f"max_requests_per_s={_short(rate)} is neither a rate above 0 nor null")
+        if rate is not None and not (_is_number(rate) and LEAST_PER_S <= rate <= _MOST_PER_S):
+            found.append(
+                f"max_requests_per_s={_short(rate)} is neither a rate above 0 nor null ({LEAST_PER_S:g} at least)"
+            )
         if most is not None and not (isinstance(most, int) and not isinstance(most, bool) and most >= 1):
             found.append(f"max_concurrency={_short(most)} is neither a whole number from 1 on nor null")
         found.extend(
@@ -137,12 +141,16 @@ def read_control(body: bytes | None, *, place: str) -> Control:
     Return what the file *body* asks for; ``None``, no such file, asks for nothing.
 
     Raises:
-        JobDamagedError: it is not one of ours, or a value in it is wrong; *place* is its URL.
+        LaterReleaseError: it was written by a later release; *place* is its URL.
+        JobDamagedError: it is not one of ours, or a value in it is wrong.
     """
     if body is None:
         return Control()
     try:
-        return Control.from_json(_document(body))
+        document = _document(body)
+        if is_later(document.get("format"), FORMAT):
+            check_format(document["format"], FORMAT, place=place)
+        return Control.from_json(document)
     except (ValueError, TypeError, RecursionError) as error:
         why = printable(str(error), 300)
         raise JobDamagedError(

@@ -9,11 +9,13 @@ S3BatchError
 ├── SelectionError       more or fewer objects were selected than the guards allow
 ├── JobChangedError      the job that is to be resumed is not the one that was started
 ├── JobDamagedError      files under the job's folder are missing, foreign or altered
+│   └── LaterReleaseError  … or of a form that only a later release knows
 ├── CapabilityError      the store does not do what the operation needs
 ├── AccessError          the store refuses: permission, bucket, connection
 ├── TooManyFailuresError more objects failed than is allowed
 ├── PausedError          somebody has paused the job
 ├── ApprovalError        nobody has approved what is about to be done
+├── RivalError           another job is at work on the same objects
 └── InfrastructureError  the world misbehaved; trying again may help
 ```
 
@@ -63,6 +65,10 @@ class JobDamagedError(S3BatchError):
     """Files under the job's folder are missing, foreign or altered."""
 
 
+class LaterReleaseError(JobDamagedError):
+    """A file was written by a later release, in a form that this one does not know."""
+
+
 class CapabilityError(S3BatchError):
     """The store, or the target bucket's configuration, does not do what the operation needs."""
 
@@ -89,6 +95,10 @@ class PausedError(S3BatchError):
 
 class ApprovalError(S3BatchError):
     """Nobody has approved what is about to be done: this operation, on this manifest."""
+
+
+class RivalError(S3BatchError):
+    """Another job, or another Airflow, is at work on what this one is about to work on."""
 
 
 class InfrastructureError(S3BatchError):

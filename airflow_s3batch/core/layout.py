@@ -5,8 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.identity import series_id
 from airflow_s3batch.core.s3url import S3Url
+
+SHARED_RATES = "shared-rates"
+RUNNING = "running"
+OF_ALL_JOBS = frozenset({"series", "cleanup", SHARED_RATES, RUNNING})
+"""Folders beside those of the jobs. No job is called so: its name ends with twelve hex digits."""
+
+
+_OF_JOB = frozenset(
+    {"manifest", "report", "source", "job.json", "control.json", "cost.json", "approval.json", "", ".", ".."}
+)
+
+
+def task_id_problems(task_id: str) -> list[str]:
+    """Return why an operation task can't be called *task_id*, a clause: its files would lie among others."""
+    if task_id not in _OF_JOB:
+        return []
+    return [f"task_id={task_id!r} is the name of other files in the job's folder; call the task {task_id + '_run'!r}"]
 
 
 class JobLayout(NamedTuple):
@@ -18,6 +36,11 @@ class JobLayout(NamedTuple):
     def jobs(self) -> S3Url:
         """The ``job_url`` that the job was started with, where all jobs' files lie."""
         return S3Url(self.url.bucket, self.url.key.rpartition("/")[0])
+
+    @property
+    def name(self) -> str:
+        """The job's id, with its number if it was started over: the folder's name."""
+        return self.url.key.rpartition("/")[2]
 
     @property
     def job(self) -> S3Url:
@@ -59,13 +82,30 @@ class JobLayout(NamedTuple):
         return self.url / f"manifest/shard-{index:05d}-{sha256[:8]}.parquet"
 
     def operation(self, task_id: str) -> OperationLayout:
-        """Where the operation task *task_id* keeps its files."""
+        """
+        Where the operation task *task_id* keeps its files.
+
+        Raises:
+            ArgumentError: other files of the job have that name, or it is no name of a folder.
+        """
+        if problems := task_id_problems(task_id):
+            raise ArgumentError.of("operation task", problems)
         return OperationLayout(self.url / task_id)
 
     @property
     def report(self) -> S3Url:
         """Folder of the completion report."""
         return self.url / "report"
+
+
+def shared_rates(jobs: S3Url, name: str) -> S3Url:
+    """Folder of the signs of life of all attempts, below the ``job_url`` *jobs*, that share the rate *name*."""
+    return jobs / f"{SHARED_RATES}/{name}"
+
+
+def running_jobs(jobs: S3Url) -> S3Url:
+    """Folder of a small file for each job below the ``job_url`` *jobs* that is at work, or was when it was killed."""
+    return jobs / RUNNING
 
 
 def cleanup_note(jobs: S3Url) -> S3Url:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.size_classes import SizeClasses, added, size_classes_of
 
@@ -83,6 +84,7 @@ class Manifest:
         source_rows: rows of the source that were looked at; ``None`` if nobody counted.
         storage_classes: rows and bytes by storage class, the class with the most rows first; what the source does not
             tell is `UNKNOWN_CLASS`. Empty if nobody counted: the manifest is empty, or of an older release.
+        buckets: rows by bucket; likewise.
     """
 
     job_url: S3Url
@@ -94,6 +96,7 @@ class Manifest:
     fingerprint: str
     source_rows: int | None = None
     storage_classes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    buckets: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sizes(self) -> SizeClasses:
@@ -112,6 +115,7 @@ class Manifest:
             "fingerprint": self.fingerprint,
             **({} if self.source_rows is None else {"source_rows": self.source_rows}),
             **({"storage_classes": dict(self.storage_classes)} if self.storage_classes else {}),
+            **({"buckets": dict(self.buckets)} if self.buckets else {}),
             "shards": [shard.to_json() for shard in self.shards],
         }
         return json.dumps(document, indent=1) + "\n"
@@ -126,6 +130,7 @@ class Manifest:
         """
         try:
             data: Mapping[str, Any] = json.loads(text)
+            check_format(data["format"], FORMAT, place=place)
             manifest = cls(
                 S3Url.parse(data["job_url"]),
                 int(data["rows"]),
@@ -136,11 +141,10 @@ class Manifest:
                 data["fingerprint"],
                 data.get("source_rows"),
                 {str(name): (int(rows), int(size)) for name, (rows, size) in data.get("storage_classes", {}).items()},
+                {str(name): int(rows) for name, rows in data.get("buckets", {}).items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise JobDamagedError(f"{place}: not a manifest of this package ({error!r})") from None
-        if data["format"] != FORMAT:
-            raise JobDamagedError(f"{place}: format is {data['format']!r}; this version reads {FORMAT!r}")
         if sum(shard.rows for shard in manifest.shards) != manifest.rows:
             raise JobDamagedError(f"{place}: the shards' rows don't add up to {manifest.rows}")
         classes = manifest.storage_classes

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.costs.money import money_range
 
 FORMAT = "airflow-s3batch-cost/1"
@@ -151,8 +152,7 @@ class CostEstimate:
             JobDamagedError: *data* is no such estimate.
         """
         try:
-            if data["format"] != FORMAT:
-                raise JobDamagedError(f"{place}: format is {data['format']!r}; this version reads {FORMAT!r}")
+            check_format(data["format"], FORMAT, place=place)
             low, high = data["requests"]
             return cls(
                 tuple(CostItem.from_json(item) for item in data["items"]),

@@ -53,10 +53,7 @@ def not_included(operation: Operation, engine: str, totals: Totals, prices: Pric
         second = prices.of("lambda.gb_seconds")
         each = f" ({second.amount.normalize():f} {prices.currency} for a GB-second)" if second else ""
         yield f"The time that the function runs{each}, and all that it does."
-    if operation.name == "python_invoke" or "python_invoke" in operation.name.split("+"):
-        yield "All that the function does."
-    if operation.name == "replicate_object":
-        yield "The requests and the transfer of the replication itself."
+    yield from dict.fromkeys(step.unbilled for step in steps_of(operation) if step.unbilled)
     if apis & {"CopyObject", "UploadPartCopy"}:
         yield from _copies(
             totals, prices, is_elsewhere=any(hasattr(step, "target_bucket") for step in steps_of(operation))

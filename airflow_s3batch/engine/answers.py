@@ -10,7 +10,7 @@ from html import unescape
 
 from airflow_s3batch.core.verdicts import Verdict, code_of_status, transport_failure, verdict_for
 from airflow_s3batch.engine.transport import Answer
-from airflow_s3batch.operations.requests import Response
+from airflow_s3batch.operations.requests import Call, Response
 
 RESULTS_IN_200 = {
     "CopyObject": b"CopyObjectResult",
@@ -19,8 +19,7 @@ RESULTS_IN_200 = {
 }
 """APIs that answer 200 at once and tell of a failure in the body: only this element in it means success."""
 
-EXPLAINED = frozenset({400, 403, 404})
-"""Statuses to a HEAD for which a GET is asked for the reason."""
+_EXPLAINED = frozenset({400, 403, 404})
 
 _BODY_IS_CONTENT = frozenset({"GetObject", "Invoke"})
 _MESSAGE_CHARACTERS = 500
@@ -52,6 +51,12 @@ def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Ver
         message = f"{message} (RequestId {request_id})"
     verdict = verdict_for(status, code)
     return Response(status, answer.headers, body, code, _one_line(message), is_retried), verdict
+
+
+def needs_explanation(call: Call, status: int) -> bool:
+    """Return whether a GET has to be asked why a HEAD, which has no body, was refused with *status*."""
+    is_expected = call.may_be_absent and status == 404
+    return call.api == "HeadObject" and status in _EXPLAINED and not is_expected
 
 
 def explained(head: Response, get: Response, verdict: Verdict | None, *, is_unsure: bool) -> tuple[Response, Verdict]:

@@ -55,6 +55,20 @@ def check_approved(storage: Storage, job_url: S3Url, operation: Operation, task_
     return record
 
 
+def check_told(record: ApprovalRecord, told: object, job_url: S3Url) -> None:
+    """
+    Check that *record* is what the task that asked has *told* Airflow (`ApprovalRecord.mark`).
+
+    Whoever may write to the job's folder can write an answer there; what tasks tell Airflow, only Airflow's users can.
+
+    Raises:
+        ApprovalError: it is another, or there is none; no object was touched.
+    """
+    if told != record.mark:
+        why = f"this file says that it was {record.sentence()}, which is not what that task has told Airflow"
+        raise ApprovalError(_refusal(JobLayout(job_url), why, record.task_id))
+
+
 def why_other(record: ApprovalRecord, manifest: Manifest, operation: Operation) -> str:
     """Return why *record* is about something else than *operation* on *manifest*, a clause; empty if it is not."""
     if record.manifest != manifest_mark(manifest):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
+from airflow_s3batch.core.formats import ATTEMPT
 from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.outcomes import Summary
@@ -47,6 +48,7 @@ class Attempt(NamedTuple):
     def announce(self, storage: Storage, generation: GenerationLayout, policy: Policy) -> None:
         """Write who works where since when, and what counts as failure from now on."""
         document = {
+            "format": ATTEMPT,
             "attempt": self.id,
             "host": socket.gethostname(),
             "pid": os.getpid(),

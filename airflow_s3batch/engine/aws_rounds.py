@@ -27,16 +27,21 @@ def refuse_beside_aws(storage: Storage, task: OperationLayout, name: str) -> Non
     """
     Check that no AWS job may be at work on the objects that *name*, an operation and a shard, is about to touch.
 
+    A request that is stored may be a job already: whoever sent it may have been killed before the job's id was noted.
+
     Raises:
-        JobChangedError: there is one whose outcomes are not committed yet.
+        JobChangedError: there is one whose outcomes are not committed yet, or may be one.
     """
     number = newest_generation(storage, task)
     generation = task.generation(number)
     for folder, round_number in rounds_in(storage, generation) if number else ():
         place = generation.round(folder, round_number)
-        if storage.read(place.job) is not None and storage.read(place.harvested) is None:
+        if storage.read(place.harvested) is not None:
+            continue
+        if (made := storage.read(place.job) is not None) or storage.read(place.request) is not None:
+            has = f"has made an AWS job ({place.job})" if made else f"may have made an AWS job ({place.request})"
             raise JobChangedError(
-                f"{name}: engine='managed' has made an AWS job for these objects whose outcomes are not accounted for "
-                f"({place.job}), so two engines might work on them; clear the task with engine='managed' once more, "
-                "then engine='worker' can do what is left"
+                f"{name}: engine='managed' {has} for these objects whose outcomes are not accounted for, so two "
+                "engines might work on them; clear the task with engine='managed' once more, then engine='worker' can "
+                "do what is left"
             )

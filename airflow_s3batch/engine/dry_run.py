@@ -51,6 +51,7 @@ class DryRun(Operation):
     name: ClassVar[str] = "dry_run"
     replay: ClassVar[Replay] = Replay.SAFE
     is_probed: ClassVar[bool] = False
+    is_for_users: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Take name and codes from the operation."""

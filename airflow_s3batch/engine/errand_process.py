@@ -52,9 +52,10 @@ class ErrandProcess:
 
         Raises:
             ProcessDiedError: the process ended.
-            RemoteError: the function raised, or something can't be pickled.
+            PicklingError: *function* or *args* can't be pickled.
+            RemoteError: the function raised, or what it returned can't be pickled.
         """
-        message = pickle.dumps((function, args))
+        message = _pickled((function, args), "the function, or its argument,")
         process = self._running()
         try:
             _send(process.stdin, message)
@@ -133,11 +134,24 @@ def _answer(message: bytes, on_begun: Callable[[], None]) -> bytes:
     try:
         function, args = pickle.loads(message)  # noqa: S301 - from our own parent
         on_begun()
-        return pickle.dumps((False, function(*args)))
+        return _pickled((False, function(*args)), "what the function returned")
     except KeyboardInterrupt:  # it was not for the function
         raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent is told
         return pickle.dumps((True, described(error)))
+
+
+def _pickled(value: Any, what: str) -> bytes:
+    """
+    Return the pickle of *value*.
+
+    Raises:
+        PicklingError: there is none; Python says so with a class and in words that differ from version to version.
+    """
+    try:
+        return pickle.dumps(value)
+    except Exception as error:  # noqa: BLE001 - by version, value and place it is one of three classes
+        raise pickle.PicklingError(f"{what} can't be pickled ({described(error)})") from None
 
 
 def described(error: BaseException) -> str:

@@ -209,7 +209,11 @@ class _Bell:
 
 
 class _Crew:
-    """Workers of one kind, as many as errands are waiting for them, up to ``errand.workers``."""
+    """
+    Workers of one kind, as many as errands are waiting for them, up to ``errand.workers``.
+
+    An errand waits until its worker says that it is not idle any more: the queue's own length tells less.
+    """
 
     def __init__(self, bell: _Bell, clock: Callable[[], float], *, in_processes: bool) -> None:
         self.bell = bell
@@ -219,10 +223,12 @@ class _Crew:
         self.lock = threading.Lock()
         self.workers: set[_Worker] = set()
         self.idle = 0
+        self.waiting = 0
 
     def take(self, job: _Job) -> None:
         with self.lock:
-            is_short = self.idle <= self.queue.qsize() and len(self.workers) < job.errand.workers
+            is_short = self.idle <= self.waiting and len(self.workers) < job.errand.workers
+            self.waiting += 1
         if is_short:
             self.add_worker()
         self.queue.put(job)
@@ -239,6 +245,8 @@ class _Crew:
             while True:
                 if (job := self.queue.get_nowait()) is not None:
                     jobs.append(job)
+        with self.lock:
+            self.waiting -= len(jobs)
         return jobs
 
     def close(self) -> None:
@@ -288,6 +296,7 @@ class _Worker:
             job = crew.queue.get()
             with crew.lock:
                 crew.idle -= 1
+                crew.waiting -= job is not None
                 self._job = job
             if job is None:
                 break

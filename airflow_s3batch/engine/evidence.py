@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from airflow_s3batch.core.commits import Commit, PartFile, ordinals_in
 from airflow_s3batch.core.completion_report import parse_rows
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.s3url import S3Url
 
 if TYPE_CHECKING:
@@ -204,8 +205,7 @@ def _is_time(text: object) -> bool:
 def _read_summary(storage: Storage, url: S3Url) -> AttemptSummary:
     try:
         data = json.loads(storage.read(url) or b"null")
-        if data["format"] != SUMMARY_FORMAT:
-            raise JobDamagedError(f"{url}: format is {data['format']!r}; this version reads {SUMMARY_FORMAT!r}")
+        check_format(data["format"], SUMMARY_FORMAT, place=str(url))
         if url.key.rpartition("/")[2] != f"summary-{data['attempt']}.json":
             raise JobDamagedError(f"{url}: this is the summary of attempt {data['attempt']}")
         return AttemptSummary(

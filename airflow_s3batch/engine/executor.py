@@ -25,7 +25,7 @@ from airflow_s3batch.core.errors import (
 from airflow_s3batch.core.outcomes import DRY_RUN, OUTCOME_UNKNOWN, Outcome
 from airflow_s3batch.core.verdicts import FINAL, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.answers import EXPLAINED, explained, judged
+from airflow_s3batch.engine.answers import explained, judged, needs_explanation
 from airflow_s3batch.engine.errands import ABANDONED, UNCLEAR, Errands, NoErrands
 from airflow_s3batch.engine.exchange import END, Exchange, Work, exchanges
 from airflow_s3batch.engine.policy import Policy
@@ -367,7 +367,7 @@ class Executor:
             is_unsure = exchange.corrections < MOST_CORRECTIONS
             response, verdict = explained(unexplained, response, verdict, is_unsure=is_unsure)
             exchange.corrections += response is unexplained and verdict is Verdict.RETRY
-        elif verdict is Verdict.FAIL and exchange.request.call.api == "HeadObject" and answer.status in EXPLAINED:
+        elif verdict is Verdict.FAIL and needs_explanation(call, answer.status):
             exchange.unexplained = response
             self._send(exchange)
             return

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.engine.rehearsal_notes import is_only_rehearsed
 
@@ -155,10 +156,7 @@ def operation_document(storage: Storage, generation: GenerationLayout) -> dict[s
         return None
     try:
         document: dict[str, Any] = json.loads(body)
-        if document["format"] != FORMAT:
-            raise JobDamagedError(
-                f"{generation.operation}: format is {document['format']!r}; this version reads {FORMAT!r}"
-            )
+        check_format(document["format"], FORMAT, place=str(generation.operation))
         dry_run = bool(document.get("dry_run", False))
         if _fingerprint(document["operation"], dry_run=dry_run) != document["fingerprint"]:
             raise JobDamagedError(f"{generation.operation}: altered since it was written; restore it")

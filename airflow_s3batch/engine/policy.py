@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
+from airflow_s3batch.core.shared_rate import LEAST_PER_S, SharedRate
 
 _DURATIONS = (
     "request_timeout_s",
@@ -33,6 +34,8 @@ class Policy:
         max_concurrency: requests in flight in one task.
         max_requests_per_s: requests a second of the whole job, shared by its shards that run at the time; repeats
             count, and a request for many objects counts once. ``None`` is no limit.
+        shared_rate: requests a second that the job shares with others; it sends neither more than its share of that,
+            nor more than *max_requests_per_s*.
         request_timeout_s: limit for one request, from start to last byte.
         connect_timeout_s: limit for a new connection, name look-up and TLS included.
         max_attempts: how often one request is sent at most.
@@ -42,6 +45,8 @@ class Policy:
         pulse_every_s: seconds between two signs of life, by which the attempts at a job's shards know of one another.
         control_every_s: seconds between two looks at ``control.json`` at most, by which people pause a running job or
             change its speed.
+        if_running: what to do if another job is at work on the same objects: ``warn``, ``refuse`` or ``wait``; ``None``
+            refuses what may do harm if it is done twice at the same time, and else warns.
         replay_unsafe: let operations that declare themselves unsafe to replay do again what a crash or a missing answer
             left open. Without it their requests that change something take a new connection each, are not sent again
             unless the store surely has not executed them, and end as ``OutcomeUnknown`` instead.
@@ -62,6 +67,7 @@ class Policy:
     allowed_failures: int | float = 0
     max_concurrency: int = 128
     max_requests_per_s: float | None = None
+    shared_rate: SharedRate | None = None
     request_timeout_s: float = 60.0
     connect_timeout_s: float = 10.0
     max_attempts: int = 8
@@ -69,6 +75,7 @@ class Policy:
     progress_every_s: float = 10.0
     pulse_every_s: float = 10.0
     control_every_s: float = 3.0
+    if_running: str | None = None
     replay_unsafe: bool = False
 
     def __post_init__(self) -> None:
@@ -98,8 +105,17 @@ class Policy:
         found.extend(
             f"{name}={getattr(self, name)!r} is not above 0" for name in _DURATIONS if not getattr(self, name) > 0
         )
-        if self.max_requests_per_s is not None and not 0 < self.max_requests_per_s < math.inf:
-            found.append(f"max_requests_per_s={self.max_requests_per_s!r} is neither a rate above 0 nor None")
+        if self.max_requests_per_s is not None and not LEAST_PER_S <= self.max_requests_per_s < math.inf:
+            found.append(
+                f"max_requests_per_s={self.max_requests_per_s!r} is neither a rate above 0 nor None "
+                f"({LEAST_PER_S:g} at least)"
+            )
+        if self.if_running not in (None, "warn", "refuse", "wait"):
+            found.append(f"if_running={self.if_running!r}: expected 'warn', 'refuse', 'wait' or None")
+        if not isinstance(self.shared_rate, SharedRate | None):
+            found.append(
+                f"shared_rate={self.shared_rate!r} is no SharedRate; pass SharedRate('name', requests_per_s) or None"
+            )
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -111,6 +127,7 @@ class Policy:
             "keep_going": self.keep_going,
             "max_concurrency": self.max_concurrency,
             "max_requests_per_s": self.max_requests_per_s,
+            **({"shared_rate": self.shared_rate.to_json()} if self.shared_rate else {}),
         }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import botocore.exceptions
 
 from airflow_s3batch.core.errors import AccessError, CapabilityError, InfrastructureError, JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.permissions import PERMISSION_CODES, missing_permission
 from airflow_s3batch.core.s3url import S3Url
@@ -196,8 +197,7 @@ def verdict_from_json(text: bytes, endpoint: str, *, place: str) -> Capabilities
     """
     try:
         data = json.loads(text)
-        if data["format"] != FORMAT:
-            raise JobDamagedError(f"{place}: format is {data['format']!r}; this version reads {FORMAT!r}")
+        check_format(data["format"], FORMAT, place=place)
         if data["endpoint"] != endpoint:
             return None
         return Capabilities(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 from airflow_s3batch.core.control import Control
 from airflow_s3batch.core.news import Codes
 from airflow_s3batch.engine.failures import Failures
+from airflow_s3batch.engine.shared_share import SharedView
 
 
 class Load(NamedTuple):
@@ -23,6 +25,7 @@ class Load(NamedTuple):
         allowed_per_s: requests a second that this run may send; ``None`` without a limit.
         job_per_s: the limit of the whole job, shared by *sharers* runs.
         retries: how many of *requests* were repeats.
+        shared: what is known of a rate that several jobs share; ``None`` if there is none.
     """
 
     requests: int
@@ -34,6 +37,7 @@ class Load(NamedTuple):
     job_per_s: float = 0.0
     sharers: int = 1
     retries: int = 0
+    shared: SharedView | None = None
 
 
 IDLE = Load(0, 0, 0, 0, 0)
@@ -61,6 +65,7 @@ class Snapshot:
         sentence: why it does not run any more; empty else.
         control: what was asked of the running job, JSON-ready, as it is heeded; ``None`` for nothing.
         shards: how many shards the job has.
+        notice: what people should know of other jobs, in whole sentences; empty if nothing.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Snapshot:
     control: Mapping[str, Any] | None = None
     bytes: int = 0
     shards: int = 1
+    notice: str = ""
 
 
 class History:
@@ -117,6 +123,7 @@ class Progress:
         clock: monotonic seconds.
         tell: takes the snapshot.
         shards: of the job.
+        notice: of the snapshots.
 
     Attributes:
         failures: counted by whoever records outcomes; *bytes* likewise, of what succeeded.
@@ -135,6 +142,7 @@ class Progress:
         clock: Callable[[], float],
         tell: Callable[[Snapshot], None] = lambda _: None,
         shards: int = 1,
+        notice: str = "",
     ) -> None:
         self._name = name
         self._before = done
@@ -145,6 +153,7 @@ class Progress:
         self._clock = clock
         self._tell = tell
         self._shards = shards
+        self._notice = notice
         self._began = self._last = clock()
         self._done = self._last_done = 0
         self._last_requests = 0
@@ -211,6 +220,7 @@ class Progress:
             sentence=sentence,
             control=self.control,
             shards=self._shards,
+            notice=" ".join(filter(None, (self._notice, load.shared.sentence() if load.shared else ""))),
         )
 
     def line(self, done: int, failed: int, load: Load, rate: float, requests_per_s: float) -> str:
@@ -224,8 +234,7 @@ class Progress:
         share = 100 * so_far // self._total if self._total else 100
         parts = [f"{self._name} {so_far:,}/{self._total:,} ({share} %) {_rate(rate)}/s"]
         if load.allowed_per_s is not None:
-            whole = f" ({_rate(load.job_per_s)} over {load.sharers:,} shards)" if load.sharers > 1 else ""
-            parts.append(f"{_rate(requests_per_s)} of {_rate(load.allowed_per_s)} requests/s{whole}")
+            parts.append(f"{_rate(requests_per_s)} of {_rate(load.allowed_per_s)} requests/s{_of_what(load)}")
         parts += [f"{load.in_flight:,} in flight", f"{failed:,} failed"]
         if load.slow_downs:
             window = f" (window {load.window:,.0f} of {load.most:,})" if load.window < load.most else ""
@@ -233,6 +242,17 @@ class Progress:
         if self._asked:
             parts.append(self._asked)
         return ", ".join(parts)
+
+
+def _of_what(load: Load) -> str:
+    """Return what the allowed rate is a share of: `` (7,000 over 2 shards; lake: 9,000 over 3 jobs)``."""
+    told = []
+    if load.sharers > 1 and load.job_per_s < math.inf:
+        told.append(f"{_rate(load.job_per_s)} over {load.sharers:,} shards")
+    if load.shared is not None:
+        jobs = "this job alone" if load.shared.jobs == 1 else f"{load.shared.jobs:,} jobs"
+        told.append(f"{load.shared.name}: {_rate(load.shared.per_s)} over {jobs}")
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _rate(per_s: float) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.layout import GenerationLayout
     from airflow_s3batch.core.manifest import Manifest
+    from airflow_s3batch.engine.shared_pulse import SharedPulse
     from airflow_s3batch.engine.storage import Storage
 
 FIRST_BEAT_S = 2.0
@@ -44,6 +45,7 @@ class Heart:
         told: returns what to tell: objects of the shard that are done, and how many of them have failed for good.
         hear: takes what each beat has heard; called in the heart's thread, must not block.
         look: called in the heart's thread, too, after each beat and every *look_every_s* seconds at most between beats.
+        beside: beats along, in the same thread: among the jobs that share a rate.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Heart:
         hear: Callable[[JobNews], None],
         look: Callable[[], None] = lambda: None,
         look_every_s: float = math.inf,
+        beside: SharedPulse | None = None,
     ) -> None:
         self._storage = storage
         self._generation = generation
@@ -70,6 +73,7 @@ class Heart:
         self._hear = hear
         self._look = look
         self._look_every_s = look_every_s
+        self._beside = beside
         self._last: tuple[int, int, str] | None = None
         self._may_delete = True
         self._joined: datetime | None = None
@@ -124,9 +128,13 @@ class Heart:
     def _live(self) -> None:
         for pause_s in pauses_s(self._every_s):
             self._try(self.beat)
+            if self._beside is not None:
+                self._beside.beat()
             self._has_beaten.set()
             if self._rest(pause_s):
                 break
+        if self._beside is not None:
+            self._beside.leave()
         self._try(lambda: self.tell(ENDED))
 
     def _rest(self, pause_s: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from airflow_s3batch.engine.job_news import ALIVE_BEATS, JobNews
@@ -10,6 +11,7 @@ BURST_S = 0.1
 """How many seconds' worth of unused requests may be made up for at once, so that a busy moment costs no rate."""
 
 _LEAST_WAIT_S = 0.005
+_LEAST_RATE = 1e-9
 _JOINERS_SHARE = 0.1
 
 
@@ -41,11 +43,32 @@ class TokenBucket:
             self._last = now
         if self._tokens >= 1.0:
             return 0.0
-        return max(_LEAST_WAIT_S, (1.0 - self._tokens) / rate)
+        return max(_LEAST_WAIT_S, (1.0 - self._tokens) / max(rate, _LEAST_RATE))
 
     def take(self) -> None:
         """Count one request that is sent, also one that could not wait: it is made up for by the next."""
         self._tokens -= 1.0
+
+
+class Cap:
+    """One of several limits on a bucket, of which the lowest holds; infinite until it is set."""
+
+    def __init__(self, bucket: TokenBucket, caps: list[Cap]) -> None:
+        """*caps* are all of the bucket; this one joins them."""
+        self._bucket = bucket
+        self._caps = caps
+        self._rate = math.inf
+        caps.append(self)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second; to be assigned by one thread."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        self._rate = rate
+        self._bucket.rate = min(cap.rate for cap in self._caps)
 
 
 class FairShare:
@@ -62,7 +85,7 @@ class FairShare:
     """
 
     def __init__(
-        self, bucket: TokenBucket, limit: float, shards: int, every_s: float, clock: Callable[[], float]
+        self, bucket: TokenBucket | Cap, limit: float, shards: int, every_s: float, clock: Callable[[], float]
     ) -> None:
         """*shards* is how many the job has; attempts beat every *every_s* seconds; *clock* gives monotonic seconds."""
         self.limit = limit

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.outcomes import DRY_RUN, Summary, Tally
@@ -22,6 +23,8 @@ from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.preflight import capabilities_for, looked_up, verdict_from_json, verdict_to_json
 from airflow_s3batch.engine.progress import Progress, Snapshot
 from airflow_s3batch.engine.refusals import Refusals
+from airflow_s3batch.engine.rivalry import heed_rivals
+from airflow_s3batch.engine.running import Running
 from airflow_s3batch.engine.shard_file import fetch_shard
 from airflow_s3batch.engine.shard_reader import ShardReader
 from airflow_s3batch.engine.shard_state import ShardState, shard_state
@@ -76,6 +79,7 @@ def run_shard(
     Raises:
         ArgumentError: *operation* is none, or one that AWS alone can do.
         TooManyFailuresError: more failed than ``policy.allowed_failures``; everything is committed.
+        RivalError: another job is at work on the same objects, and ``policy.if_running`` says not to begin then.
         JobChangedError: the job was begun with another operation, or as a dry run and this is none (or the other way
             round), or an AWS job may be at work on its objects.
         JobDamagedError: the job's files are not as they were written.
@@ -131,6 +135,7 @@ class ShardRun:
         self.dry_run = False
         self.tell: Callable[[Snapshot], None] = lambda _: None
         self.abandoned = 0
+        self.notice = ""
         self.refusals = Refusals(operation, policy, None)
         self.steering = Steering(storage, self.layout, say=progress)
 
@@ -148,6 +153,7 @@ class ShardRun:
         self.steering.begin(self.name)
         refuse_beside_aws(self.storage, self.task, self.name)
         generation = self._generation(resume=resume)
+        self._look_around(generation)
         state = self._state(generation)
         self.attempt = self._named(state)
         lines = self._lines(state)
@@ -177,6 +183,21 @@ class ShardRun:
             raise self.steering.paused(f"{self.name}: stopped after {tally.objects:,} objects", has_begun=True)
         self._judge(summary, state, threshold)
         return summary
+
+    def _look_around(self, generation: GenerationLayout) -> None:
+        """Heed other jobs that are at work on the same objects; a dry run neither heeds nor disturbs anybody."""
+        if self.dry_run:
+            return
+        running = Running(
+            self.storage,
+            self.layout,
+            self.task.url.key.rpartition("/")[2],
+            generation,
+            self.manifest,
+            operation=self.operation.name,
+            what=fingerprint(self.operation.to_json()),
+        )
+        self.notice = heed_rivals(running, self.operation, self.policy.if_running, self.name)
 
     def _generation(self, *, resume: bool) -> GenerationLayout:
         return open_generation(
@@ -220,6 +241,7 @@ class ShardRun:
             clock=time.monotonic,
             tell=self.tell,
             shards=len(self.manifest.shards),
+            notice=self.notice,
         )
 
     def _team(

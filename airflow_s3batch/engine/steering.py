@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.control import Control, read_control
-from airflow_s3batch.core.errors import AccessError, JobDamagedError, PausedError
+from airflow_s3batch.core.errors import AccessError, JobDamagedError, LaterReleaseError, PausedError
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.layout import JobLayout
@@ -49,10 +49,13 @@ class Steering:
 
         Raises:
             PausedError: the job is paused; nothing of it was touched.
+            LaterReleaseError: a later release has asked something that this one does not know, maybe a pause.
             InfrastructureError: the store does not tell.
         """
         try:
             self._take(self._storage.read(self._job.control))
+        except LaterReleaseError:
+            raise
         except (AccessError, JobDamagedError) as error:
             self._complain(error)
         if self.pause is not None:

@@ -6,9 +6,12 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_s3batch.core.layout import JobLayout, shared_rates
 from airflow_s3batch.engine.progress import Load
 from airflow_s3batch.engine.pulse import Heart
-from airflow_s3batch.engine.rate import FairShare, TokenBucket
+from airflow_s3batch.engine.rate import Cap, FairShare, TokenBucket
+from airflow_s3batch.engine.shared_pulse import SharedPulse
+from airflow_s3batch.engine.shared_share import SharedShare, job_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +60,11 @@ class Teamwork:
         self._heeds_old = state.is_fresh
         every_s = policy.pulse_every_s
         self._bucket = executor.pace.limiter or TokenBucket(1.0, time.monotonic())
-        self._share = FairShare(self._bucket, self._limit, len(manifest.shards), every_s, time.monotonic)
+        caps: list[Cap] = []
+        self._share = FairShare(Cap(self._bucket, caps), self._limit, len(manifest.shards), every_s, time.monotonic)
+        self._shared, beside = self._sharing(Cap(self._bucket, caps), storage, manifest, attempt.id, policy)
+        if self._shared is not None:
+            executor.pace.limiter = self._bucket
         self.keep_going()
         self._heart = Heart(
             storage,
@@ -70,7 +77,30 @@ class Teamwork:
             hear=self._hear,
             look=self._look,
             look_every_s=policy.control_every_s,
+            beside=beside,
         )
+
+    def _sharing(
+        self, cap: Cap, storage: Storage, manifest: Manifest, attempt: str, policy: Policy
+    ) -> tuple[SharedShare | None, SharedPulse | None]:
+        """Return the attempt's share of a rate that several jobs share, and what beats for it; if there is one."""
+        rate = policy.shared_rate
+        if rate is None:
+            return None, None
+        folder = JobLayout(manifest.job_url)
+        job = job_name(folder.name)
+        share = SharedShare(
+            cap,
+            rate.name,
+            rate.per_s,
+            job,
+            attempt,
+            shards=len(manifest.shards),
+            every_s=policy.pulse_every_s,
+            clock=time.monotonic,
+            sent=lambda: self._executor.requests,
+        )
+        return share, SharedPulse(storage, shared_rates(folder.jobs, rate.name), job, attempt, share)
 
     def __enter__(self) -> Self:
         self._heart.__enter__()
@@ -93,13 +123,18 @@ class Teamwork:
         if pace.limiter is None:
             return load
         self._share.check()
-        return load._replace(allowed_per_s=pace.limiter.rate, job_per_s=self._share.limit, sharers=self._share.sharers)
+        load = load._replace(allowed_per_s=pace.limiter.rate, job_per_s=self._share.limit, sharers=self._share.sharers)
+        if self._shared is None:
+            return load
+        self._shared.check()
+        return load._replace(shared=self._shared.view)
 
     def account(self) -> dict[str, Any]:
         """Return how fast the attempt was allowed to be, for its summary file."""
         pace, control = self._executor.pace, self._steering.control
         return {
-            "max_requests_per_s": self._share.limit if pace.limiter else None,
+            "max_requests_per_s": self._share.limit if self._share.limit < math.inf else None,
+            **({"shared_rate": self._shared.view._asdict()} if self._shared else {}),
             "max_concurrency": pace.window.most,
             "least_window": round(pace.window.least, 1),
             **({} if control.is_default else {"control": control.to_json()}),
@@ -112,7 +147,7 @@ class Teamwork:
     def _set_pace(self, control: Control) -> None:
         pace = self._executor.pace
         pace.narrow(control.max_concurrency)
-        pace.limiter = self._bucket if control.max_requests_per_s or self._own_limit else None
+        pace.limiter = self._bucket if self._shared or control.max_requests_per_s or self._own_limit else None
         self.heed(control)
 
     @property
@@ -132,4 +167,6 @@ class Teamwork:
 
     def _hear(self, news: JobNews) -> None:
         self._share.hear(news)
+        if self._shared is not None:
+            self._shared.limit_to(self._share.limit / self._share.sharers)
         self._threshold.hear(news.elsewhere(heeds_old=self._heeds_old))

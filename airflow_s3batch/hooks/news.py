@@ -52,6 +52,11 @@ def bears_threads() -> bool:
     return getattr(_channel(), "_thread_lock", None) is not None
 
 
+def has_supervisor() -> bool:
+    """Whether this is a task that Airflow runs, so that it can be asked."""
+    return _channel() is not None
+
+
 def is_supervisor_frail() -> bool:
     """Whether this is a task with a supervisor that does not survive a request that can't be sent; 3.3's does."""
     channel = _channel()

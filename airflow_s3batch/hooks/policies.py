@@ -14,6 +14,8 @@ def policy_problems(**values: Any) -> list[str]:
     found: list[str] = []
     for name, value in values.items():
         default = getattr(Policy(), name)
+        if name in ("shared_rate", "if_running"):
+            continue  # the policy itself says what is wrong with it
         if name == "tolerate":
             if isinstance(value, str) or not _is_collection_of_codes(value):
                 found.append(f"tolerate={value!r} is not a set of error codes such as {{'NoSuchKey'}}")

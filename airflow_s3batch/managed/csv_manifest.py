@@ -19,21 +19,6 @@ from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.types import MOST_COPY_BYTES
 
 MOST_KEY_BYTES = 1024
-_MOST_ROWS = 4_000_000_000
-_MOST_ROWS_OF = dict.fromkeys(
-    (
-        "LambdaInvoke",
-        "S3DeleteObjectTagging",
-        "S3PutObjectAcl",
-        "S3PutObjectCopy",
-        "S3PutObjectLegalHold",
-        "S3PutObjectRetention",
-        "S3PutObjectTagging",
-        "S3ReplicateObject",
-        "S3UpdateObjectEncryption",
-    ),
-    20_000_000_000,
-)
 _COPIES = "S3PutObjectCopy"
 _REPLICATIONS = "S3ReplicateObject"
 _PLAIN_VERSION = re.compile(r"[\w.~+/=-]+", re.ASCII).fullmatch
@@ -76,7 +61,7 @@ def publish_csv_manifest(
             shards.add(batch.shard.index)
     if not rows:
         return None, []
-    if rows > (most := most_rows(operation)):
+    if rows > (most := operation.managed_most_objects):
         raise ManifestError(
             f"bucket {ref.bucket}: {rows:,} objects, AWS takes {most:,} in a job of {operation.managed_name}; "
             "split the selection, or use engine='worker'"
@@ -85,16 +70,6 @@ def publish_csv_manifest(
     e_tag = storage.upload(path, url, "text/csv", for_aws=True)
     path.unlink()
     return CsvManifest(url, e_tag, rows, ref.has_versions), sorted(shards)
-
-
-def most_rows(operation: Operation) -> int:
-    """
-    Return how many objects AWS takes in one job.
-
-    Source:
-        https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops.html
-    """
-    return _MOST_ROWS_OF.get(operation.managed_name, _MOST_ROWS)
 
 
 def _lines(batch: RowBatch, ref: BucketRef) -> Iterator[str]:

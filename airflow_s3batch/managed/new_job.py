@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 
+from airflow_s3batch.core.errors import AccessError, ArgumentError, S3BatchError
 from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import GenerationLayout, RoundLayout
 from airflow_s3batch.core.manifest import Manifest
@@ -29,7 +31,7 @@ def make_job(
     stored, job_id = files.request, find_job(asked.control, files.request)
     if not job_id:
         stored = _stored_request(asked, manifest, generation, number, files)
-        job_id = send(asked.control, stored) if stored else ""
+        job_id = _sent(asked, files.place, stored) if stored else ""
     if stored is None:
         asked.say(f"{asked.name}: all {asked.ref.rows:,} objects have succeeded already, nothing is left to do")
         return None
@@ -98,6 +100,17 @@ def _token(asked: Asked, generation: GenerationLayout, number: int) -> str:
     """Return the round's token; another one if somebody made the job anew in an emptied folder."""
     pinned = hashlib.sha256(asked.storage.read(asked.layout.job) or b"").hexdigest()
     return round_token(str(generation.url), pinned, asked.ref.folder, number)
+
+
+def _sent(asked: Asked, place: RoundLayout, stored: StoredRequest) -> str:
+    """Do as `send` does; a request that AWS refuses is taken back, so that workers may do the rest."""
+    try:
+        return send(asked.control, stored)
+    except (ArgumentError, AccessError):
+        with contextlib.suppress(S3BatchError):
+            if not find_job(asked.control, stored):
+                asked.storage.delete(place.request)
+        raise
 
 
 def send(control: JobControl, stored: StoredRequest) -> str:

@@ -11,6 +11,7 @@ from airflow_s3batch.operations.base import Operation
 _OURS = {
     "max_concurrency": "AWS decides itself how many requests are in flight",
     "max_requests_per_s": "AWS decides itself how fast it goes",
+    "shared_rate": "AWS decides itself how fast its jobs go; priority= says which of them comes first",
     "request_timeout_s": "AWS sends the requests",
     "connect_timeout_s": "AWS sends the requests",
     "max_attempts": "AWS repeats requests as it sees fit",

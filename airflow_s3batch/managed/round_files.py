@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.layout import GenerationLayout, RoundLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.storage import Storage
@@ -107,8 +108,7 @@ def _read(storage: Storage, url: S3Url, form: str) -> dict[str, Any] | None:
         return None
     try:
         document: dict[str, Any] = json.loads(body)
-        if document["format"] != form:
-            raise JobDamagedError(f"{url}: format is {document['format']!r}; this version reads {form!r}")
+        check_format(document["format"], form, place=str(url))
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{url}: not a file of this package ({error!r})") from None
     return document

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from airflow_s3batch.core.errors import ArgumentError, JobChangedError
+from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import GenerationLayout
+from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.engine.attempt import Attempt
 from airflow_s3batch.engine.generation import newest_generation, open_generation, operation_document
 from airflow_s3batch.engine.job_manifest import published_manifest
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.rehearsal_notes import read_notes, rehearsal_attempts
+from airflow_s3batch.engine.rivalry import heed_rivals
+from airflow_s3batch.engine.running import Running
 from airflow_s3batch.engine.storage import Storage
 from airflow_s3batch.managed.asked import Asked
 from airflow_s3batch.managed.buckets import BucketRef
@@ -97,7 +101,23 @@ def _begin(asked: Asked, *, resume: bool) -> Round | None:
     if files.harvested:
         number += 1
         files = RoundFiles(generation.round(asked.ref.folder, number))
+    _look_around(asked, manifest, generation)
     return make_job(asked, manifest, generation, number, files)
+
+
+def _look_around(asked: Asked, manifest: Manifest, generation: GenerationLayout) -> None:
+    """Heed other jobs that are at work on the same objects before a job of AWS is made."""
+    running = Running(
+        asked.storage,
+        asked.layout,
+        asked.task_id,
+        generation,
+        manifest,
+        operation=asked.operation.name,
+        what=fingerprint(asked.operation.to_json()),
+        is_managed=True,
+    )
+    heed_rivals(running, asked.operation, asked.policy.if_running, asked.name)
 
 
 def _generation(asked: Asked, *, resume: bool) -> GenerationLayout:

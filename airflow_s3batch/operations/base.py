@@ -46,6 +46,8 @@ class Operation(ABC):
         batch_size: objects that one request can hold; above 1, `batch_steps` is used.
         invalid_code: ErrorCode of objects whose column values the operation can't take.
         managed_name: member of CreateJob's ``Operation``, e.g. ``S3PutObjectTagging``; empty where AWS has none.
+        managed_most_objects: how many AWS takes in one job of it, see
+            https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops.html
         runs_on_workers: whether the worker engine can do it; what it can't, AWS does itself.
         is_probed: whether it is tried on a scratch object where the store is not AWS; the user's own code never is, nor
             what only reads.
@@ -57,6 +59,8 @@ class Operation(ABC):
         compares: what `compared` compares, in words; empty where nobody can tell afterwards whether it was done.
         unverifiable: why nobody can tell, a clause; empty where `compared` can.
         reads_messages: whether `compared` needs the messages of the outcomes.
+        unbilled: what else is billed that no estimate can know, a sentence; empty if nothing.
+        is_for_users: whether users declare it; otherwise the package alone does.
     """
 
     name: ClassVar[str]
@@ -66,6 +70,7 @@ class Operation(ABC):
     batch_size: ClassVar[int] = 1
     invalid_code: ClassVar[str] = "InvalidArgument"
     managed_name: ClassVar[str] = ""
+    managed_most_objects: ClassVar[int] = 4_000_000_000
     runs_on_workers: ClassVar[bool] = True
     is_probed: ClassVar[bool] = True
     most_at_once: ClassVar[int] = 0
@@ -76,6 +81,8 @@ class Operation(ABC):
     compares: ClassVar[str] = ""
     unverifiable: ClassVar[str] = ""
     reads_messages: ClassVar[bool] = False
+    unbilled: ClassVar[str] = ""
+    is_for_users: ClassVar[bool] = True
     _MOST_VARIANTS: ClassVar[int] = 5_000
 
     def __post_init__(self) -> None:
@@ -86,6 +93,11 @@ class Operation(ABC):
             self.validate()
 
     # -- what a user declares ------------------------------------------------------------------
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return a short declaration, as a user would write it: for the reference page, and for tests of them all."""
+        raise NotImplementedError
 
     @abstractmethod
     def problems(self) -> list[str]:

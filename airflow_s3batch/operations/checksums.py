@@ -73,6 +73,10 @@ class ComputeObjectChecksum(Operation):
     compares: ClassVar[str] = "the ETag, and S3's own checksum where it has one of that kind, with those of the report"
     reads_messages: ClassVar[bool] = True
 
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("SHA256")
+
     def problems(self) -> list[str]:  # noqa: D102
         found = choice_problems(ALGORITHMS, algorithm=self.algorithm)
         found += choice_problems((FULL_OBJECT, COMPOSITE), checksum_type=self.checksum_type)

@@ -213,7 +213,6 @@ def _words(cell: Cell) -> str:
 
 
 _HEAD = """\
-<a id="every-field"></a>
 ## Every field of AWS S3 Batch Operations
 
 What botocore's model of `CreateJob` has, and what does it on either engine. The worker engine does more than this:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declaration_problems, declared, worker_problems
+from airflow_s3batch.operations.iam_sources import RowSource, reading, selection_problems
 from airflow_s3batch.operations.in_order import InOrder
 
 Policy = dict[str, Any]
@@ -49,7 +50,8 @@ def iam_policies(
     job_url: str,
     *,
     engine: str = "worker",
-    inventory: str | None = None,
+    inventory: str | Iterable[str] | None = None,
+    source: RowSource | Mapping[str, Any] | None = None,
     targets: Sequence[str] = (),
     kms_keys: Sequence[str] = (),
     region: str = "*",
@@ -68,7 +70,9 @@ def iam_policies(
             several.
         job_url: as for the job.
         engine: ``"worker"`` or ``"managed"``.
-        inventory: URL of the inventory that the manifest is made from.
+        inventory: URL of the inventory that the manifest is made from, or several.
+        source: or what it is made from instead, one of `airflow_s3batch.sources` (Athena's needs are not known here);
+            or ``selection`` of a ``job.json``.
         targets: names of the buckets that are copied to, where the operation has them from a `Column`.
         kms_keys: ARNs of the keys that objects are, or shall be, encrypted under; needed where S3 uses KMS at all.
         region: of functions and AWS jobs.
@@ -93,19 +97,22 @@ def iam_policies(
         problems = list(declared(operation).verification_problems())
     if engine == "managed" and not role_arn:
         problems.append("role_arn is missing: AWS S3 Batch Operations does the job with a role")
+    selection = _selection(inventory, source)
+    problems += selection_problems(selection)
     if problems:
         raise ArgumentError.of("iam_policy", problems)
     needs = _Needs(declared(operation), places, tuple(targets), tuple(kms_keys), partition, region, account_id)
     job = S3Url.parse(job_url, what="job_url")
-    own = _own_files(partition, job, S3Url.parse(inventory, what="inventory") if inventory else None)
+    own = [*_own_files(partition, job), *reading(selection, _reader(partition), _literal)]
     if engine == "worker":
         trial = [] if is_aws else needs.trial(job)
         of_worker = [*needs.of_objects(is_managed=False), *needs.of_buckets(), *own, *trial]
         return {"worker": _policy([*of_worker, *(needs.of_verification() if verification else [])])}
     looks = [*needs.of_verification(), *needs.of_buckets()] if verification else []
+    of_role = [*needs.of_objects(is_managed=True), *needs.of_missing(), *needs.of_locks()]
     return {
-        "caller": _policy([*_of_jobs(partition, region, account_id, role_arn), *own, *looks]),
-        "role": _policy([*needs.of_objects(is_managed=True), *needs.of_locks(), *_of_service(partition, job)]),
+        "caller": _policy([*_of_jobs(partition, region, account_id, role_arn), *own, *needs.of_named_keys(), *looks]),
+        "role": _policy([*of_role, *_of_service(partition, job)]),
         "trust": _trust(account_id),
     }
 
@@ -174,6 +181,22 @@ class _Needs(NamedTuple):
         names = dict.fromkeys([*(place.bucket for place in self.places), *self.target_buckets()])
         return [_allow("Buckets", {"s3:ListBucket", *_FACTS}, [_bucket(self.partition, name) for name in names])]
 
+    def of_missing(self) -> list[Policy]:
+        """
+        Return what AWS's role needs to be told ``NoSuchKey`` of objects that are gone, and not ``AccessDenied``.
+
+        Source:
+            https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        if not self.actions("objects", is_managed=True) | self.actions("target", is_managed=True):
+            return []
+        names = dict.fromkeys([*(place.bucket for place in self.places), *self.target_buckets()])
+        return [_allow("Buckets", {"s3:ListBucket"}, [_bucket(self.partition, name) for name in names])]
+
+    def of_named_keys(self) -> list[Policy]:
+        """Return what the caller of a managed job needs where its files, or what it verifies, lie under named keys."""
+        return [_allow("Keys", {"kms:Decrypt", "kms:GenerateDataKey"}, self.kms_keys)]
+
     def of_verification(self) -> list[Policy]:
         """Return what a second look at the objects, and at their copies, needs."""
         actions = self.operation.verification_iam_actions() - {"s3:ListBucket"}  # that is on buckets
@@ -229,15 +252,20 @@ def _bucket(partition: str, name: str) -> str:
     return name if name.startswith("arn:") else f"arn:{partition}:s3:::{name}"
 
 
-def _own_files(partition: str, job: S3Url, inventory: S3Url | None) -> list[Policy]:
-    """Return what is needed on the job's folder, and to read the inventory."""
-    found = [_allow("JobFiles", _FILES, [_objects(partition, job / "")]), _listing("JobFolder", partition, job)]
-    if inventory is not None:
-        if inventory.key.endswith("manifest.json"):  # <inventory>/<time>/manifest.json; the data lies beside <time>
-            inventory = S3Url(inventory.bucket, inventory.key.rpartition("/")[0].rpartition("/")[0])
-        found.append(_allow("Inventory", {"s3:GetObject"}, [_objects(partition, inventory / "")]))
-        found.append(_listing("InventoryFolder", partition, inventory))
-    return found
+def _own_files(partition: str, job: S3Url) -> list[Policy]:
+    """Return what is needed on the job's folder."""
+    return [_allow("JobFiles", _FILES, [_objects(partition, job / "")]), _listing("JobFolder", partition, job)]
+
+
+def _selection(inventory: str | Iterable[str] | None, source: RowSource | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return where the rows come from, by what is there."""
+    found = {} if source is None else dict(source if isinstance(source, Mapping) else source.essence())
+    return {**found, **({"inventory": inventory} if inventory else {})}
+
+
+def _reader(partition: str) -> Callable[[str, Iterable[str], Iterable[str]], Policy]:
+    """Return `_allow` for resources without the ``arn:…:s3:::`` before them."""
+    return lambda sid, actions, places: _allow(sid, actions, [f"arn:{partition}:s3:::{place}" for place in places])
 
 
 def _listing(sid: str, partition: str, folder: S3Url) -> Policy:

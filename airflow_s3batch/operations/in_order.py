@@ -14,9 +14,11 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, VANISHED, Outcome
 from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.copies.moving import MoveObject
 from airflow_s3batch.operations.deletes.deleting import DeleteObject
 from airflow_s3batch.operations.probing import SCRATCH_BODY, expect_success
 from airflow_s3batch.operations.requests import BucketFacts, Call, Capabilities, Request, RunContext, Steps
+from airflow_s3batch.operations.tags.tagging import PutObjectTagging
 from airflow_s3batch.operations.verification import AS_LEFT, Done
 
 _PUT = Call("PutObject", {"Metadata": {"s3batch": "probe"}}, wants_headers=True)
@@ -70,6 +72,10 @@ class InOrder(Operation):
         object.__setattr__(self, "most_at_once", min(limits, default=0))
 
     # -- what a user declares ------------------------------------------------------------------
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls((PutObjectTagging({"moved": "true"}), MoveObject("archive")))
 
     def problems(self) -> list[str]:  # noqa: D102
         if not isinstance(self.operations, tuple):

@@ -11,6 +11,7 @@ SCRATCH_BODY = b"airflow-s3batch tries an operation on this object and then dele
 
 GET = Call("GetObject", wants_headers=True)
 HEAD = Call("HeadObject", wants_headers=True)
+HEAD_MAYBE = Call("HeadObject", wants_headers=True, may_be_absent=True)
 GET_TAGGING = Call("GetObjectTagging")
 
 

@@ -1,8 +1,8 @@
 """
 ``docs/operations.md``, put together from the operations themselves: ``python -m airflow_s3batch.operations.reference``.
 
-What the page says of an operation stands in its own file: docstring, fields, IAM actions, CreateJob form. Here are only
-examples of declarations and the layout.
+What the page says of an operation stands in its own file: docstring, example, fields, IAM actions, CreateJob form. Here
+is only the layout.
 """
 
 from __future__ import annotations
@@ -12,67 +12,16 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_s3batch.operations import (
-    ALL_OPERATIONS,
-    Column,
-    ComputeObjectChecksum,
-    CopyObject,
-    DeleteObject,
-    DeleteObjectTagging,
-    InOrder,
-    LambdaInvoke,
-    MergeObjectTagging,
-    MoveObject,
-    Operation,
-    PutObjectAcl,
-    PutObjectLegalHold,
-    PutObjectRetention,
-    PutObjectTagging,
-    PythonInvoke,
-    ReplicateObject,
-    RestoreObject,
-    RewriteObject,
-    UpdateObjectEncryption,
-)
+from airflow_s3batch.operations import ALL_OPERATIONS, Column, InOrder, Operation
 from airflow_s3batch.operations.base import Replay
 from airflow_s3batch.operations.feature_table import feature_table
 
-_KEY = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-EXAMPLES: tuple[tuple[str, Operation], ...] = (
-    ("ComputeObjectChecksum('SHA256')", ComputeObjectChecksum("SHA256")),
-    ("CopyObject('archive', 'by-date', storage_class='GLACIER_IR')", CopyObject("archive", "by-date", "GLACIER_IR")),
-    ("DeleteObject()", DeleteObject()),
-    ("DeleteObjectTagging()", DeleteObjectTagging()),
-    (
-        "InOrder([PutObjectTagging({'moved': 'true'}), MoveObject('archive')])",
-        InOrder((PutObjectTagging({"moved": "true"}), MoveObject("archive"))),
-    ),
-    (
-        "LambdaInvoke('greet', '2.0', {'word': 'hello'})",
-        LambdaInvoke("greet", "2.0", {"word": "hello"}),
-    ),
-    (
-        "MergeObjectTagging({'team': Column('team')}, remove=['legacy'])",
-        MergeObjectTagging({"team": Column("team")}, ["legacy"]),
-    ),
-    ("MoveObject('archive')", MoveObject("archive")),
-    ("PutObjectAcl('bucket-owner-full-control')", PutObjectAcl("bucket-owner-full-control")),
-    ("PutObjectLegalHold('ON')", PutObjectLegalHold("ON")),
-    (
-        "PutObjectRetention('GOVERNANCE', '2030-01-01T00:00:00+00:00')",
-        PutObjectRetention("GOVERNANCE", "2030-01-01T00:00:00+00:00"),
-    ),
-    ("PutObjectTagging({'quarantine': 'true'})", PutObjectTagging({"quarantine": "true"})),
-    ("PythonInvoke('my_lake.checks:verify')", PythonInvoke("my_lake.checks:verify")),
-    ("ReplicateObject()", ReplicateObject()),
-    ("RestoreObject(7, 'STANDARD')", RestoreObject(7, "STANDARD")),
-    ("RewriteObject('SSE-S3')", RewriteObject("SSE-S3")),
-    (f"UpdateObjectEncryption({_KEY!r})", UpdateObjectEncryption(_KEY)),
-)
-"""How each operation is declared, as text and as value."""
+_KINDS: tuple[type[Operation], ...] = (*ALL_OPERATIONS, InOrder)
+EXAMPLES = tuple(kind.example() for kind in sorted(_KINDS, key=lambda kind: kind.__name__))
+"""What the page shows of each operation."""
 
 _REPLAYS = {
     Replay.SAFE: "safe: done again",
@@ -95,16 +44,41 @@ differ per object: `Column("name")` is a column of the manifest, be it one of `c
 
 def page() -> str:
     """Return the whole page, in Markdown."""
-    index = "\n".join(f"* [`{type(each).__name__}`](#{type(each).__name__.lower()})" for _, each in EXAMPLES)
-    sections = "\n".join(_section(text, example) for text, example in EXAMPLES)
-    return f"{_HEAD}{index}\n* [Every field of AWS S3 Batch Operations](#every-field)\n\n{sections}\n{feature_table()}"
+    index = "\n".join(f"* [`{type(each).__name__}`](#{type(each).__name__.lower()})" for each in EXAMPLES)
+    sections = "\n".join(map(section, EXAMPLES))
+    table = "* [Every field of AWS S3 Batch Operations](#every-field-of-aws-s3-batch-operations)"
+    return f"{_HEAD}{index}\n{table}\n\n{sections}\n{feature_table()}"
 
 
-def _section(text: str, example: Operation) -> str:
+def declaration(value: Any) -> str:
+    """Return the Python text that declares *value*: an operation without the fields that have their defaults."""
+    if isinstance(value, Operation):
+        fields = [each for each in dataclasses.fields(value) if each.init]  # type: ignore[arg-type]
+        given = [(each.name, getattr(value, each.name)) for each in fields if not _has_default(value, each)]
+        texts = [declaration(own) if name == fields[0].name else f"{name}={declaration(own)}" for name, own in given]
+        return f"{type(value).__name__}({', '.join(texts)})"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{declaration(key)}: {declaration(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(declaration, value))}]"
+    if isinstance(value, Column):
+        return f"Column({declaration(value.name)})"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _has_default(operation: Operation, field: dataclasses.Field[Any]) -> bool:
+    own = getattr(operation, field.name)
+    if field.default_factory is not dataclasses.MISSING:
+        return bool(own == field.default_factory())
+    return field.default is not dataclasses.MISSING and own == field.default
+
+
+def section(example: Operation) -> str:
+    """Return what the page says of *example* and its kind."""
     kind = type(example)
-    prose, arguments = _docstring(kind)
-    lines = [f"## {kind.__name__}", "", prose, "", "```python", text.replace("'", '"'), "```", ""]
-    lines.extend(_fields(kind, arguments))
+    prose, _ = _docstring(kind)
+    lines = [f"## {kind.__name__}", "", prose, "", "```python", *_code(example), "```", ""]
+    lines.extend(field_rows(kind))
     lines.extend(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in _facts(example)), ""])
     if kind.managed_name:
         form = json.dumps(example.create_job_operation(), indent=2, default=str)
@@ -112,6 +86,15 @@ def _section(text: str, example: Operation) -> str:
     if sources := _sources(kind):
         lines.extend(["Sources: " + ", ".join(f"<{url}>" for url in sources), ""])
     return "\n".join(lines)
+
+
+def _code(example: Operation) -> Iterator[str]:
+    """Yield the lines of code that declare *example*, imports included."""
+    declared = declaration(example)
+    names = sorted(set(re.findall(r"[A-Z]\w+(?=[(])", declared)))
+    yield f"from airflow_s3batch.operations import {', '.join(names)}"
+    yield ""
+    yield declared
 
 
 def _facts(example: Operation) -> Iterator[tuple[str, str]]:
@@ -140,7 +123,9 @@ def _codes(names: set[str]) -> str:
     return " ".join(f"`{name}`" for name in sorted(names)) or "none"
 
 
-def _fields(kind: type[Operation], arguments: dict[str, str]) -> list[str]:
+def field_rows(kind: type[Operation]) -> list[str]:
+    """Return the table of the fields of *kind*; the last cell is empty where the docstring does not explain one."""
+    arguments = _docstring(kind)[1]
     fields = [each for each in dataclasses.fields(kind) if each.init]  # type: ignore[arg-type]
     inherited = {name: text for base in reversed(kind.__mro__[1:]) for name, text in _docstring(base)[1].items()}
     rows = [
@@ -189,12 +174,6 @@ def _sources(kind: type[Operation]) -> list[str]:
     texts = [module.__doc__ or "" if module else "", *(inspect.getdoc(each) or "" for each in vars(kind).values())]
     urls = [url for text in texts for url in re.findall(r"https://docs\.aws\S+", text.partition("Source:")[2])]
     return list(dict.fromkeys(urls))
-
-
-def missing() -> list[str]:
-    """Return the operations that the page lacks."""
-    shown = {type(example) for _, example in EXAMPLES}
-    return [known.__name__ for known in ALL_OPERATIONS if known not in shown]
 
 
 if __name__ == "__main__":

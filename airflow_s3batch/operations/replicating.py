@@ -34,10 +34,16 @@ class ReplicateObject(Operation):
     """
 
     name: ClassVar[str] = "replicate_object"
+    unbilled: ClassVar[str] = "The requests and the transfer of the replication itself."
     unverifiable: ClassVar[str] = "S3 replicates in its own time, and what it does says nothing of the request"
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3ReplicateObject"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     runs_on_workers: ClassVar[bool] = False
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls()
 
     def problems(self) -> list[str]:  # noqa: D102
         return []

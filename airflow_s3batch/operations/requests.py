@@ -24,12 +24,23 @@ class Call:
         service: ``s3``, or ``lambda``, whose requests have neither bucket nor key.
         from_source: sent with the connection of the copy's source, if that is another one.
         timeout_s: instead of the policy's limit for one request.
+        may_be_absent: a HEAD of something that need not be there, so that a 404 is not asked about once more.
 
     Attributes:
         is_trial: an error of the server is an answer, too: that it does not know the request.
     """
 
-    __slots__ = ("api", "from_source", "is_filled", "is_trial", "params", "service", "timeout_s", "wants_headers")
+    __slots__ = (
+        "api",
+        "from_source",
+        "is_filled",
+        "is_trial",
+        "may_be_absent",
+        "params",
+        "service",
+        "timeout_s",
+        "wants_headers",
+    )
 
     _FILLED = frozenset({"DeleteObjects", "PutObject", "CompleteMultipartUpload", "Invoke"})
 
@@ -43,6 +54,7 @@ class Call:
         service: Literal["s3", "lambda"] = "s3",
         from_source: bool = False,
         timeout_s: float | None = None,
+        may_be_absent: bool = False,
     ) -> None:
         self.api = api
         self.params = dict(params or {})
@@ -51,6 +63,7 @@ class Call:
         self.service = service
         self.from_source = from_source
         self.timeout_s = timeout_s
+        self.may_be_absent = may_be_absent
         self.is_trial = False
 
     def for_trial(self) -> Call:

@@ -30,6 +30,7 @@ class SecondLook(Operation):
     name: ClassVar[str] = "verify"
     replay: ClassVar[Replay] = Replay.SAFE
     is_probed: ClassVar[bool] = False
+    is_for_users: ClassVar[bool] = False
 
     def problems(self) -> list[str]:  # noqa: D102
         return self.operation.verification_problems()

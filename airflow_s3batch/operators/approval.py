@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 
@@ -18,6 +19,7 @@ from airflow_s3batch.hooks.arguments import as_flag, flag_problems, raise_for
 from airflow_s3batch.hooks.errors import airflow_errors
 from airflow_s3batch.hooks.task_ids import check_task_ids
 from airflow_s3batch.operations.declared import declaration_problems, declared
+from airflow_s3batch.operators.approved import APPROVAL_KEY
 from airflow_s3batch.operators.base import S3BatchOperator
 from airflow_s3batch.operators.manifest import MANIFEST_KEY
 
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from airflow_s3batch.operations.base import Operation
     from airflow_s3batch.operators.approval_text import Question
 
-APPROVAL_KEY = "approval"
-"""XCom key under which the answer is pushed."""
+_STATE_KEY = "s3batch_approval"
+
+log = logging.getLogger(__name__)
 
 _TIME_LIMIT = (
     "response_timeout" if "response_timeout" in inspect.signature(HITLOperator).parameters else "execution_timeout"
@@ -49,7 +52,8 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
     It holds for exactly this manifest and this operation: an operation task with ``approval_task_id=`` of this task
     does nothing without it, whoever clears what. After **Reject** the tasks right behind this one are skipped, and the
     report, which counts every object as not attempted, is red. Clearing this task asks again. Where the manifest task
-    has run again and has found the same manifest, and the operation is the same, what was approved stays approved.
+    has run again and has found the same manifest, and the operation is the same, what was approved stays approved: from
+    Airflow 3.3 on, whose state store remembers the answer; before, somebody is asked again.
 
     Nobody is asked where the manifest is empty, or in a dry run.
 
@@ -126,7 +130,7 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
         totals = self._totals(context["ti"])
         job, storage = JobLayout(S3Url.parse(str(totals["job"]), what="job")), self._storage()
         manifest = published_manifest(storage, job)
-        if why := self._why_not_asked(manifest, storage, totals):
+        if why := self._why_not_asked(manifest, storage, totals, context):
             self.log.info("Nobody is asked: %s.", why)
             return {"asked": False, "why": why}
         question = self._question(context["ti"], storage, job, manifest)
@@ -139,14 +143,15 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
         """Keep the answer, before anything follows from it; called by Airflow."""
         if "error" not in event:
             with airflow_errors():
-                self._keep_answer(context["ti"], event)
+                self._keep_answer(context, event)
         return ApprovalOperator.execute_complete(self, context, event)
 
-    def _keep_answer(self, ti: Any, event: Mapping[str, Any]) -> None:
+    def _keep_answer(self, context: Context, event: Mapping[str, Any]) -> None:
         from airflow_s3batch.core.approval_record import APPROVED, REJECTED
         from airflow_s3batch.engine.approval import read_approval, write_approval
 
-        job, storage = JobLayout(S3Url.parse(str(self._totals(ti)["job"]), what="job")), self._storage()
+        totals = self._totals(context["ti"])
+        job, storage = JobLayout(S3Url.parse(str(totals["job"]), what="job")), self._storage()
         asked = read_approval(storage, job)
         if asked is None or asked.task_id != self.task_id:
             raise JobDamagedError(f"{job.approval}: what was asked is not there any more; clear the task to ask again")
@@ -155,7 +160,7 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
         at = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
         record = asked.answered(APPROVED if is_yes else REJECTED, _name_of(event.get("responded_by_user")), _iso(at))
         write_approval(storage, job, record)
-        ti.xcom_push(key=APPROVAL_KEY, value={"state": record.state, "by": record.by, "at": record.at})
+        _tell(context, record)
         self.log.info("It was %s.", record.sentence())
 
     def _storage(self) -> Storage:
@@ -173,7 +178,7 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
             raise ManifestError(f"task {self.manifest_task_id!r} has published no manifest, so there is nothing to ask")
         return totals
 
-    def _why_not_asked(self, manifest: Manifest, storage: Storage, totals: Mapping[str, Any]) -> str:
+    def _why_not_asked(self, manifest: Manifest, storage: Storage, totals: Mapping[str, Any], context: Context) -> str:
         """Return why nobody needs to be asked, a clause; empty if somebody does."""
         from airflow_s3batch.core.approval_record import APPROVED
         from airflow_s3batch.engine.approval import read_approval, why_other, write_approval
@@ -187,8 +192,9 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
             return ""
         found_in = _try_number(totals)
         is_cleared = record.manifest_try == found_in  # this task, and not the manifest's, runs again
-        if is_cleared or why_other(record, manifest, self.operation):
+        if is_cleared or why_other(record, manifest, self.operation) or not _is_remembered(context, record):
             return ""
+        _tell(context, record)
         write_approval(storage, JobLayout(manifest.job_url), replace(record, manifest_try=found_in))
         return f"this operation on this manifest was {record.sentence()}"
 
@@ -234,6 +240,32 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
             manifest_try=_try_number(totals),
             figures={name: value for name, value in figures.items() if value},
         )
+
+
+def _tell(context: Context, record: ApprovalRecord) -> None:
+    """Tell Airflow the answer: operation tasks believe nothing else, however the job's folder came to hold a file."""
+    told = {"state": record.state, "by": record.by, "at": record.at, "mark": record.mark}
+    context["ti"].xcom_push(key=APPROVAL_KEY, value=told)
+    if (store := _state_store(context)) is not None:
+        try:
+            store.set(_STATE_KEY, record.mark)
+        except Exception as error:  # noqa: BLE001 - the answer counts; it only has to be asked for again some day
+            log.warning("Airflow's state store does not take the answer: %s", error)
+
+
+def _is_remembered(context: Context, record: ApprovalRecord) -> bool:
+    """Return whether Airflow knows from an earlier try of this task that *record* is its answer; not before 3.3."""
+    store = _state_store(context)
+    try:
+        return store is not None and store.get(_STATE_KEY) == record.mark
+    except Exception as error:  # noqa: BLE001 - asked again rather than believed
+        log.warning("Airflow's state store can't be read, so somebody is asked again: %s", error)
+        return False
+
+
+def _state_store(context: Context) -> Any:
+    """Return what survives a clear of this task, ``None`` where Airflow has no such thing (before 3.3)."""
+    return cast("Mapping[str, Any]", context).get("task_state_store")
 
 
 def _try_number(totals: Mapping[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.s3url import S3Url
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.operations.base import Operation
+
+APPROVAL_KEY = "approval"
+"""XCom key under which the answer is pushed."""
 
 
 def approval_task_problems(approval_task_id: Any) -> list[str]:
@@ -26,18 +30,23 @@ def check_approval(
     operation: Operation | Any,
     storage: Callable[[], Storage],
     log: Callable[[str], None],
+    ti: Any,
 ) -> None:
     """
     Check that task *approval_task_id* was told yes, to this *operation* on the manifest of the job at *job_url*.
 
-    Where there is no such task nothing is needed. *storage* returns where the job's files lie.
+    Where there is no such task nothing is needed. *storage* returns where the job's files lie. The answer there has to
+    be the one that the approval task has told Airflow, as the task instance *ti* can see.
 
     Raises:
         ApprovalError: nobody said yes, or to something else; no object was touched.
         S3BatchError: a file can't be read.
     """
     if approval_task_id:
-        from airflow_s3batch.engine.approval import check_approved
+        from airflow_s3batch.engine.approval import check_approved, check_told
 
-        record = check_approved(storage(), S3Url.parse(job_url, what="job"), operation, approval_task_id)
+        url = S3Url.parse(job_url, what="job")
+        record = check_approved(storage(), url, operation, approval_task_id)
+        told = ti.xcom_pull(task_ids=approval_task_id, key=APPROVAL_KEY)
+        check_told(record, told.get("mark") if isinstance(told, Mapping) else None, url)
         log(f"This job was {record.sentence()}.")

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_s3batch.core.shared_rate import SharedRate
 from airflow_s3batch.hooks.errors import airflow_errors
+from airflow_s3batch.hooks.installation import installation
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
+from airflow_s3batch.manifests.planning.ownership import AIRFLOW
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operators.lineage import TellsLineage
 
@@ -78,7 +81,7 @@ class S3BatchOperator(TellsLineage, BaseOperator):
 
         An operation's fields stay texts, also where the Dag renders native objects: a tag ``01.10`` is not ``1.1``.
         """
-        if not isinstance(content, Operation):
+        if not isinstance(content, Operation | SharedRate):
             return super().render_template(content, context, jinja_env, seen_oids)
         if not content.has_templates:
             return content
@@ -104,3 +107,9 @@ def about(context: Context) -> dict[str, Any]:
         "run_type": str(getattr(kind, "value", kind)) if kind else None,
         "triggered_by": user if isinstance(user, str) else None,
     }
+
+
+def about_job(context: Context) -> dict[str, Any]:
+    """Return who starts a job, or finds it: also which Airflow that is, if that can be told."""
+    airflow = installation()
+    return {**about(context), **({AIRFLOW: airflow} if airflow else {})}

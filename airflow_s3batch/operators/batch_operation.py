@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ArgumentError
+from airflow_s3batch.core.layout import task_id_problems
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.outcomes import DRY_RUN, VANISHED, Summary
 from airflow_s3batch.hooks.arguments import as_flag, flag_problems, raise_for
@@ -15,7 +16,7 @@ from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared, worker_problems
 from airflow_s3batch.operators.approved import approval_task_problems, check_approval
 from airflow_s3batch.operators.lineage import shard_lineage
-from airflow_s3batch.operators.mapped import with_defaults
+from airflow_s3batch.operators.mapped import with_slots
 from airflow_s3batch.operators.outlets import tell_nothing
 from airflow_s3batch.operators.pausing import PausableOperator, deferrable_problems
 from airflow_s3batch.operators.shard_news import ShardTold
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+    from airflow_s3batch.core.shared_rate import SharedRate
     from airflow_s3batch.engine.policy import Policy
 
 RETRIES = 3
@@ -51,10 +53,16 @@ class BatchOperationOperator(PausableOperator):
         max_concurrency: requests in flight in one task.
         max_requests_per_s: requests a second of the whole job, shared fairly by the shards that run at the time.
             Repeats count, and a request for many objects counts once. ``None`` is no limit.
+        shared_rate: a `SharedRate`: requests a second that all running jobs below the same ``job_url`` share which
+            state the same name; beside *max_requests_per_s*, or instead of it.
         request_timeout_s: limit for one request.
         max_attempts: how often one request is sent at most.
         replay_unsafe: do again what a crash or a missing answer left open, even where the operation says that this
             isn't safe.
+        if_running: what to do if another job below the same ``job_url`` is at work on the same objects: ``"warn"`` in
+            the log and on the job's page; ``"refuse"``, and fail without retries; ``"wait"`` until that has ended. If
+            left out: refuse where that job does just the same and doing it twice at the same time may do harm (the
+            operation destroys data, or calls functions), else warn.
         resume: ``False`` starts over with every object, beside what earlier attempts have left.
         dry_run: look at each object, and send nothing that changes anything; or a template of ``true`` or ``false``.
             Each row fails as ``DryRun``, which is tolerated, or with what the look has shown. A job that was a dry run
@@ -67,13 +75,16 @@ class BatchOperationOperator(PausableOperator):
             operation is first tried on a scratch object below ``.s3batch-scratch/`` in the objects' bucket.
         source_aws_conn_id: connection that reads the copy's source, if another one; *aws_conn_id* then is that of the
             target.
-        kwargs: see `S3BatchOperator`; ``retries`` is 3 unless given here or in ``default_args``.
+        kwargs: see `S3BatchOperator`; unless given here or in ``default_args``, ``retries`` is 3, ``weight_rule`` is
+            ``absolute``, and ``max_active_tis_per_dagrun`` is 8 (``[s3batch] max_active_tis_per_dagrun``, else no more
+            than half of ``[core] parallelism``), so that a job leaves others room.
     """
 
     template_fields: Sequence[str] = (
         "operation",
         "shard",
         "dry_run",
+        "shared_rate",
         "job_aws_conn_id",
         "source_aws_conn_id",
         *PausableOperator.template_fields,
@@ -92,9 +103,11 @@ class BatchOperationOperator(PausableOperator):
         allowed_failures: float = 0,
         max_concurrency: int = 128,
         max_requests_per_s: float | None = None,
+        shared_rate: SharedRate | None = None,
         request_timeout_s: float = 60.0,
         max_attempts: int = 8,
         replay_unsafe: bool = False,
+        if_running: str | None = None,
         resume: bool = True,
         dry_run: bool | str = False,
         deferrable: bool = True,
@@ -114,16 +127,19 @@ class BatchOperationOperator(PausableOperator):
         self.allowed_failures = allowed_failures
         self.max_concurrency = max_concurrency
         self.max_requests_per_s = max_requests_per_s
+        self.shared_rate = shared_rate
         self.request_timeout_s = request_timeout_s
         self.max_attempts = max_attempts
         self.replay_unsafe = replay_unsafe
+        self.if_running = if_running
         self.resume = resume
         self.dry_run = dry_run
         self.deferrable = deferrable
         self.approval_task_id = approval_task_id
         self.job_aws_conn_id = job_aws_conn_id
         self.source_aws_conn_id = source_aws_conn_id
-        found = _problems(operation, dry_run, self._policy_arguments(), approval_task_id)
+        found = [*task_id_problems(self.task_id)]
+        found.extend(_problems(operation, dry_run, self._policy_arguments(), approval_task_id))
         raise_for(type(self).__name__, [*found, *deferrable_problems(deferrable)])
         self.operation = declared(operation)
 
@@ -141,14 +157,15 @@ class BatchOperationOperator(PausableOperator):
         raise_for(cls.__name__, [*found, *deferrable_problems(kwargs.get("deferrable", True))])
         kwargs["operation"] = declared(kwargs.get("operation"))
         defaults = {"retries": RETRIES, "map_index_template": MAP_INDEX_TEMPLATE}
-        return with_defaults(super().partial(**kwargs), kwargs, defaults)
+        return with_slots(super().partial(**kwargs), kwargs, defaults)
 
     def run(self, context: Context) -> dict[str, Any]:
         """Work on what is left of the shard."""
         ref = _shard_ref(self.shard)
         dry_run = as_flag("dry_run", self.dry_run)
         if not dry_run:
-            check_approval(self.approval_task_id, ref.job_url, self.operation, self.job_store.storage, self.log.info)
+            files = self.job_store.storage
+            check_approval(self.approval_task_id, ref.job_url, self.operation, files, self.log.info, context["ti"])
         told_by = ShardTold(context["ti"], ref, self.operation.name, dry_run=dry_run)  # type: ignore[union-attr]
         with self.stoppable() as stop, told_by as told:
             summary = self._run_shard(ref, context["ti"].try_number, stop, told, dry_run=dry_run)
@@ -202,9 +219,11 @@ POLICY = (
     "allowed_failures",
     "max_concurrency",
     "max_requests_per_s",
+    "shared_rate",
     "request_timeout_s",
     "max_attempts",
     "replay_unsafe",
+    "if_running",
 )
 
 

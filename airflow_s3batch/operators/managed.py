@@ -28,7 +28,7 @@ from airflow_s3batch.operators.managed_arguments import (
     managed_argument_problems,
     source_problems,
 )
-from airflow_s3batch.operators.mapped import with_defaults
+from airflow_s3batch.operators.mapped import with_defaults, with_slots
 from airflow_s3batch.operators.metrics import TaskMetrics, task_tags
 from airflow_s3batch.operators.pausing import PausableOperator
 from airflow_s3batch.triggers.s3_batch_job import S3BatchJobTrigger
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 RETRIES = 3
 MAP_INDEX_TEMPLATE = "{{ task.label }}"
 _SOURCE = ("bucket", "manifest_url", "manifest_generator", "job_url")
-_CHECKED = (*SETTINGS, *WAITING, "tolerate", "allowed_failures", "replay_unsafe")
+_CHECKED = (*SETTINGS, *WAITING, "tolerate", "allowed_failures", "replay_unsafe", "if_running")
 
 
 class ManagedBatchJobOperator(PausableOperator):
@@ -86,6 +86,8 @@ class ManagedBatchJobOperator(PausableOperator):
             ends a job, from 1,000 objects on, once more than half of them failed.
         replay_unsafe: let a later job do again what AWS's report is silent about, even where the operation says that
             this isn't safe.
+        if_running: what to do if another job is at work on the same objects, as for `BatchOperationOperator`; only with
+            *bucket*.
         resume: ``False`` starts over with every object, beside what earlier attempts have left.
         deferrable: wait in the triggerer, without a worker slot; ``[operators] default_deferrable`` if left out.
         poll_interval_s: seconds between two looks at the job, 30 at least.
@@ -138,6 +140,7 @@ class ManagedBatchJobOperator(PausableOperator):
         tolerate: Collection[str] = tuple(sorted(VANISHED)),
         allowed_failures: float = 0,
         replay_unsafe: bool = False,
+        if_running: str | None = None,
         resume: bool = True,
         deferrable: bool | None = None,
         poll_interval_s: float = POLL_INTERVAL_S,
@@ -166,10 +169,9 @@ class ManagedBatchJobOperator(PausableOperator):
         self.tolerate = tolerate
         self.allowed_failures = allowed_failures
         self.replay_unsafe = replay_unsafe
+        self.if_running = if_running
         self.resume = resume
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
-        )
+        self.deferrable = waits_deferred(deferrable)
         self.poll_interval_s = poll_interval_s
         self.cancel_on_kill = cancel_on_kill
         self.approval_task_id = approval_task_id
@@ -200,14 +202,16 @@ class ManagedBatchJobOperator(PausableOperator):
         raise_for(cls.__name__, found)
         kwargs["operation"] = declared(kwargs.get("operation"))
         defaults = {"retries": RETRIES, "map_index_template": MAP_INDEX_TEMPLATE}
-        return with_defaults(super().partial(**kwargs), kwargs, defaults)
+        fill = with_defaults if waits_deferred(kwargs.get("deferrable")) else with_slots
+        return fill(super().partial(**kwargs), kwargs, defaults)
 
     def run(self, context: Context) -> dict[str, Any]:
         """Have a job for what is left of the bucket, wait for its end, and read AWS's report; or defer."""
         self._work = work = self._bucket_job(self._ref(context["ti"]))
         try:
             files = self.store.with_connection(self.job_aws_conn_id).storage
-            check_approval(self.approval_task_id, work.ref.job_url, self.operation, files, self.log.info)
+            url = work.ref.job_url
+            check_approval(self.approval_task_id, url, self.operation, files, self.log.info, context["ti"])
             if self._is_killed:  # while Airflow was still making the connection
                 work.stop(cancels=self.cancel_on_kill)
             settings = self._settings(work.hook, context)
@@ -378,7 +382,13 @@ class ManagedBatchJobOperator(PausableOperator):
             tolerate=frozenset(self.tolerate),
             allowed_failures=self.allowed_failures,
             replay_unsafe=self.replay_unsafe,
+            if_running=self.if_running,
         )
+
+
+def waits_deferred(deferrable: bool | None) -> bool:  # noqa: FBT001 - as the argument is called
+    """Return whether a task that was given *deferrable* waits in the triggerer, where it holds no slot."""
+    return conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
 
 
 def _bucket_ref(bucket: Any) -> BucketRef:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +20,11 @@ from airflow_s3batch.hooks.airflow_names import conf
 from airflow_s3batch.hooks.arguments import as_bytes, clauses, is_template, raise_for
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.operations.declared import declared
-from airflow_s3batch.operators.base import S3BatchOperator, about
+from airflow_s3batch.operators.base import S3BatchOperator, about_job
 from airflow_s3batch.operators.costing import costing_problems, named_prices, told_cost
 from airflow_s3batch.operators.lineage import manifest_lineage
 from airflow_s3batch.operators.outlets import manifest_facts, tell_outlets
+from airflow_s3batch.operators.own_names import named_after_dags
 from airflow_s3batch.operators.plan_news import PlanTold
 from airflow_s3batch.operators.selecting import (
     SELECTING,
@@ -32,6 +34,7 @@ from airflow_s3batch.operators.selecting import (
     selection_of,
     selection_problems,
 )
+from airflow_s3batch.operators.slots import Slots, slots_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -99,7 +102,7 @@ class ManifestOperator(S3BatchOperator):
             in the manifest.
         prices: price table for the estimate: a URL on S3 or a path; ``[s3batch] price_table`` in Airflow's
             configuration if left out, and else AWS's list prices, where the store is AWS.
-        kwargs: see `S3BatchOperator`.
+        kwargs: see `S3BatchOperator`; ``retries`` is 2 unless given here or in ``default_args``.
     """
 
     kind: ClassVar[str] = ""
@@ -152,9 +155,13 @@ class ManifestOperator(S3BatchOperator):
         staging_limit: int | str | None = None,
         operation: Operation | Sequence[Operation] | None = None,
         prices: str | Mapping[str, Any] | None = None,
+        retries: int | None = 2,
         **kwargs: Any,
     ) -> None:
-        super().__init__(params=params, **kwargs)
+        self.after_dags = named_after_dags(params)
+        if self.after_dags:
+            params = {name: value for name, value in params.items() if name not in self.after_dags}
+        super().__init__(params=params, retries=retries, **kwargs)
         for name in self.source_arguments:
             setattr(self, name, own[name])
         self.job_url = job_url
@@ -232,6 +239,8 @@ class ManifestOperator(S3BatchOperator):
             return self._plan(context, told)
 
     def _plan(self, context: Context, told: PlanTold) -> list[dict[str, Any]]:
+        from airflow_s3batch.engine.rivalry import told_of_others
+
         storage = self.store.with_connection(self.job_aws_conn_id).storage()
         prices = named_prices(self.prices, storage) if self.operation is not None else None
         manifest = self.published(context, storage)
@@ -246,7 +255,12 @@ class ManifestOperator(S3BatchOperator):
             jobs=len(refs),
             log=self.log.info,
         )
-        told.published(manifest, storage, cost.brief() if cost else None)
+        slots = self._slots()
+        told.published(manifest, storage, cost.brief() if cost else None, slots)
+        if slots is not None and (waiting := slots.sentence(len(refs))):
+            self.log.info("%s (docs/pools.md).", waiting)
+        if beside := told_of_others(storage, manifest, declared(self.operation)):
+            self.log.warning("Several jobs at once: %s (docs/several-jobs.md).", beside)
         source = self.source()
         context["ti"].xcom_push(key=MANIFEST_KEY, value=_totals(manifest, source, context["ti"].try_number))
         tell_outlets(context, self.outlets, manifest_facts(manifest))
@@ -267,7 +281,7 @@ class ManifestOperator(S3BatchOperator):
             access=self.store.access,
             resume=self.resume,
             now=datetime.now(UTC),
-            about=about(context),
+            about=about_job(context),
             staging_dir=Path(self.staging_dir) if self.staging_dir else None,
             staging_limit=as_bytes("staging_limit", self.staging_limit) or STAGING_LIMIT,
             memory_limit=self.memory_limit or MEMORY_LIMIT,
@@ -298,7 +312,13 @@ class ManifestOperator(S3BatchOperator):
         check_given(self.awaited, self._selecting())
         selection = selection_of(self.source(), self._selecting(), self._values(context), most_shards=_most_mapped())
         raise_for(type(self).__name__, selection.problems())
-        return selection
+        slots = self._slots()
+        return selection if slots is None else dataclasses.replace(selection, slots=slots.number)
+
+    def _slots(self) -> Slots | None:
+        """Return how many shards run at a time; ``None`` where the Dag does not tell, or AWS does the work."""
+        found = slots_for(self) if self.engine == "worker" else {}
+        return min(found.values(), default=None)
 
     def _selecting(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SELECTING}
@@ -311,7 +331,8 @@ class ManifestOperator(S3BatchOperator):
         rendered = {name: value for name, value in self.bindings.items() if given.get(name, raw[name]) == raw[name]}
         values = {**given, **rendered}
         named = {name: values[name] for name in set(_PARAMETER.findall(written)) if name in values}
-        raise_for(type(self).__name__, _nothings({name: named[name] for name in named if name in rendered}))
+        checked = {*rendered, *self.after_dags}
+        raise_for(type(self).__name__, _nothings({name: named[name] for name in named if name in checked}))
         return named
 
 
@@ -344,6 +365,17 @@ def params_problems(params: Any) -> list[str]:
                 "'{{ ti.xcom_pull(…) }}'"
             )
     return found
+
+
+def own_params(params: Any) -> Any:
+    """
+    Return *params* with each text as a `Param`; what is no dict, which `params_problems` tells, as it is.
+
+    Airflow 3.1.0 checks a plain text by the schema of the Dag's param of the same name, which no template meets.
+    """
+    if not isinstance(params, Mapping):
+        return params
+    return {name: Param(value) if isinstance(value, str) else value for name, value in params.items()}
 
 
 def _defaults(params: Any) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from airflow_s3batch.core.identity import job_id
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.arguments import as_bytes, is_template, raise_for
 from airflow_s3batch.manifests.planning.groups import SET_WISE, GroupRef, group_problems
-from airflow_s3batch.operators.base import about
+from airflow_s3batch.operators.base import about_job
 from airflow_s3batch.operators.inventory import InventoryToManifestOperator
-from airflow_s3batch.operators.mapped import with_defaults
+from airflow_s3batch.operators.mapped import with_slots
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,7 +56,7 @@ class _PlanningOperator(InventoryToManifestOperator):
             self.selection(context),
             datetime.now(UTC),
             access=self.store.access,
-            about=about(context),
+            about=about_job(context),
             staging_dir=Path(self.staging_dir) if self.staging_dir else None,
             staging_limit=as_bytes("staging_limit", self.staging_limit) or STAGING_LIMIT,
             memory_limit=self.memory_limit or MEMORY_LIMIT,
@@ -125,7 +125,7 @@ class InventoryGroupOperator(_PlanningOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Take the arguments that all groups share; ``expand(group=…)`` follows."""
-        return with_defaults(super().partial(**kwargs), kwargs, {"map_index_template": MAP_INDEX_TEMPLATE})
+        return with_slots(super().partial(**kwargs), kwargs, {"map_index_template": MAP_INDEX_TEMPLATE})
 
     def run(self, context: Context) -> Any:
         """Filter the group, or find that an earlier attempt has done so."""
@@ -156,15 +156,18 @@ class InventoryGroupsToManifestOperator(_PlanningOperator):
         return self.planning(context, storage).publish([_ref(group) for group in self.groups])
 
 
-def planned_in_groups(planning_tasks: int, selection: Mapping[str, Any]) -> InventoryGroupsToManifestOperator:
+def planned_in_groups(
+    planning_tasks: int, selection: Mapping[str, Any], airflow: Mapping[str, Mapping[str, Any]]
+) -> InventoryGroupsToManifestOperator:
     """
     Add the tasks ``groups``, ``group`` and ``manifest`` to the current task group; return the last one.
 
-    *selection* is for `InventoryToManifestOperator`.
+    *selection* is for `InventoryToManifestOperator`, *airflow* what Airflow is told of each of the tasks by name.
     """
-    groups = InventoryGroupsOperator(task_id="groups", planning_tasks=planning_tasks, **selection)
-    group = InventoryGroupOperator.partial(task_id="group", **selection).expand(group=groups.output)
-    manifest = InventoryGroupsToManifestOperator(task_id="manifest", groups=groups.output, **selection)
+    first, each, last = ({**selection, **airflow.get(name, {})} for name in ("groups", "group", "manifest"))
+    groups = InventoryGroupsOperator(task_id="groups", planning_tasks=planning_tasks, **first)
+    group = InventoryGroupOperator.partial(task_id="group", **each).expand(group=groups.output)
+    manifest = InventoryGroupsToManifestOperator(task_id="manifest", groups=groups.output, **last)
     groups.manifest_task_id = manifest.task_id
     group >> manifest
     return manifest

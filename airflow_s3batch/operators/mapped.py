@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_s3batch.hooks.arguments import raise_for
+from airflow_s3batch.operators.slots import OPTION, default_slots, slot_problems
+
 if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+WEIGHT_RULE = "absolute"
+"""A task's weight is its ``priority_weight``, which is 1 by default; tasks behind it add nothing."""
 
 
 def with_defaults(partial: OperatorPartial, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> OperatorPartial:
@@ -14,6 +20,9 @@ def with_defaults(partial: OperatorPartial, given: Mapping[str, Any], defaults: 
     Set those of *defaults* in *partial* that neither *given*, its arguments, nor any ``default_args`` name.
 
     A set of codes to tolerate becomes a sorted list: each parse would serialize a set differently.
+
+    Raises:
+        ArgumentError: with Airflow's limits among the arguments no instance would ever start.
     """
     dag, group = partial.kwargs.get("dag"), partial.kwargs.get("task_group")
     named = {
@@ -23,6 +32,21 @@ def with_defaults(partial: OperatorPartial, given: Mapping[str, Any], defaults: 
         **(given.get("default_args") or {}),
     }
     partial.kwargs.update({name: value for name, value in defaults.items() if name not in named})
+    raise_for(partial.operator_class.__name__, slot_problems(partial.kwargs))
     if isinstance(tolerate := partial.kwargs.get("tolerate"), set | frozenset):
         partial.kwargs["tolerate"] = sorted(tolerate)
     return partial
+
+
+def with_slots(partial: OperatorPartial, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> OperatorPartial:
+    """
+    Set *defaults* as `with_defaults` does, and what keeps hundreds of instances from being in others' way.
+
+    So many run at a time; and their weight is 1 whatever comes behind them, so that of what waits for a slot they are
+    the last. Airflow 3.3 looks at no more waiting instances of a Dag run than the Dag's ``max_active_tasks``: shards
+    with a larger weight than another task of the same Dag, which wait for their own limit, would hide it there.
+
+    Raises:
+        ArgumentError: as `with_defaults` and `default_slots` say.
+    """
+    return with_defaults(partial, given, {OPTION: default_slots(), "weight_rule": WEIGHT_RULE, **defaults})

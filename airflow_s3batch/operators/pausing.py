@@ -92,14 +92,16 @@ class PausableOperator(S3BatchOperator):
             except PausedError as paused:
                 self.log.info("%s", paused)
                 self._goes_on |= paused.has_begun
+                rival = getattr(paused, "rival", None)
             if self.deferrable:
-                self._wait_deferred()
-            self._wait_in_place()
+                self._wait_deferred(rival)
+            self._wait_in_place(rival)
 
-    def _wait_deferred(self) -> NoReturn:
+    def _wait_deferred(self, rival: Mapping[str, Any] | None = None) -> NoReturn:
         store = self.job_store
         trigger = S3BatchJobControlTrigger(
             job_url=self.paused_job,
+            rival=rival,
             carried={"has_begun": self._goes_on},
             poll_interval_s=POLL_INTERVAL_S,
             aws_conn_id=store.aws_conn_id,
@@ -109,16 +111,18 @@ class PausableOperator(S3BatchOperator):
         )
         self.defer(trigger=trigger, method_name="go_on")
 
-    def _wait_in_place(self) -> None:
+    def _wait_in_place(self, rival: Mapping[str, Any] | None) -> None:
         """
-        Return once the job may go on.
+        Return once the job may go on, or, if it waits for a *rival*, once that is not at work any more.
 
         Raises:
             InfrastructureError: the task was asked to stop meanwhile.
         """
         from airflow_s3batch.engine.pause_watch import PauseWatch
+        from airflow_s3batch.engine.rivalry import RivalWatch
 
-        watch = PauseWatch(self.job_store.storage(), JobLayout(S3Url.parse(self.paused_job)))
+        storage = self.job_store.storage()
+        watch = RivalWatch(storage, rival) if rival else PauseWatch(storage, JobLayout(S3Url.parse(self.paused_job)))
         with self.stoppable() as stop:
             while not stop.wait(POLL_INTERVAL_S):
                 if why := watch.look():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.manifest import Manifest
     from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.operators.slots import Slots
 
 GUARDS = (
     "min_objects",
@@ -59,8 +60,14 @@ class PlanTold:
         )
         self._push()
 
-    def published(self, manifest: Manifest, storage: Storage, cost: Mapping[str, Any] | None = None) -> None:
-        """Tell what *manifest* holds, and what working on it is expected to cost."""
+    def published(
+        self,
+        manifest: Manifest,
+        storage: Storage,
+        cost: Mapping[str, Any] | None = None,
+        slots: Slots | None = None,
+    ) -> None:
+        """Tell what *manifest* holds, what working on it is expected to cost, and how many shards run at a time."""
         self._news = dataclasses.replace(
             self._news,
             state="published",
@@ -70,6 +77,8 @@ class PlanTold:
             shards=len(manifest.shards),
             storage_classes=dict(manifest.storage_classes),
             cost=cost,
+            slots=slots.number if slots else 0,
+            slots_by=slots.by if slots else "",
             ended=iso_now(),
         )
         with contextlib.suppress(Exception):

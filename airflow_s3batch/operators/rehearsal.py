@@ -20,6 +20,7 @@ from airflow_s3batch.operators.pausing import PausableOperator, deferrable_probl
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_s3batch.core.shared_rate import SharedRate
     from airflow_s3batch.engine.policy import Policy
     from airflow_s3batch.engine.rehearsal import Rehearsal
 
@@ -50,6 +51,7 @@ class BatchRehearsalOperator(PausableOperator):
         "objects",
         "operation_task_id",
         "dry_run",
+        "shared_rate",
         "job_aws_conn_id",
         "source_aws_conn_id",
         *PausableOperator.template_fields,
@@ -70,9 +72,11 @@ class BatchRehearsalOperator(PausableOperator):
         keep_going: bool = False,
         max_concurrency: int = 128,
         max_requests_per_s: float | None = None,
+        shared_rate: SharedRate | None = None,
         request_timeout_s: float = 60.0,
         max_attempts: int = 8,
         replay_unsafe: bool = False,
+        if_running: str | None = None,
         resume: bool = True,
         dry_run: bool | str = False,
         deferrable: bool = True,
@@ -93,9 +97,11 @@ class BatchRehearsalOperator(PausableOperator):
         self.keep_going = keep_going
         self.max_concurrency = max_concurrency
         self.max_requests_per_s = max_requests_per_s
+        self.shared_rate = shared_rate
         self.request_timeout_s = request_timeout_s
         self.max_attempts = max_attempts
         self.replay_unsafe = replay_unsafe
+        self.if_running = if_running
         self.resume = resume
         self.dry_run = dry_run
         self.deferrable = deferrable
@@ -125,7 +131,8 @@ class BatchRehearsalOperator(PausableOperator):
         job_url = _job_of(self.shards)
         if not job_url:
             raise AirflowSkipException("The manifest is empty, so there is nothing to rehearse.")
-        check_approval(self.approval_task_id, job_url, self.operation, self.job_store.storage, self.log.info)
+        files = self.job_store.storage
+        check_approval(self.approval_task_id, job_url, self.operation, files, self.log.info, context["ti"])
         with self.stoppable() as stop:
             rehearsal = self._rehearse(job_url, context["ti"].try_number, stop)
         self.log.info("%s.", rehearsal.sentence())

@@ -81,6 +81,7 @@ class BatchReportOperator(S3BatchOperator):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Write the report and tell of it."""
+        from airflow_s3batch.engine.running import forget_running
         from airflow_s3batch.manifests.planning.series import note_report
         from airflow_s3batch.reports.build import build_report
 
@@ -105,6 +106,7 @@ class BatchReportOperator(S3BatchOperator):
         )
         if not summary.dry_run:  # the next run's since="previous" asks what was done
             note_report(storage, job_url)
+        forget_running(storage, JobLayout(job_url), self.operation_task_id)
         self._tell_airflow(summary, context)
         self.log.info("%s", summary.sentence())
         self.log.info("Report: %s", summary.report_url)

@@ -10,6 +10,7 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.arguments import as_bytes, as_int, as_number, as_texts, clauses, is_template
 from airflow_s3batch.manifests.planning.guards import Guards
+from airflow_s3batch.manifests.planning.ownership import place_problems
 from airflow_s3batch.manifests.planning.selection import Selection
 
 if TYPE_CHECKING:
@@ -119,12 +120,11 @@ def _job_url_problems(job_url: Any) -> list[str]:
     if is_template(job_url):
         return []
     try:
-        S3Url.parse(job_url, what="job_url")
+        return place_problems(S3Url.parse(job_url, what="job_url"))
     except ArgumentError as error:
         return [clauses(error)]
     except (AttributeError, TypeError):
         return [f"job_url={job_url!r} is not a text"]
-    return []
 
 
 def _understood(

@@ -79,6 +79,7 @@ class ShardTold:
             codes=snapshot.codes,
             history=snapshot.history,
             control=snapshot.control,
+            notice=str(without_secrets(snapshot.notice) or ""),
         )
         self._herald.keep_to(every_s(snapshot.shards))
         self._tell()

@@ -19,7 +19,7 @@ from airflow_s3batch.hooks.task_ids import check_task_ids
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declaration_problems, declared
 from airflow_s3batch.operations.verification import DIFFERENCES
-from airflow_s3batch.operators.mapped import with_defaults
+from airflow_s3batch.operators.mapped import with_slots
 from airflow_s3batch.operators.pausing import PausableOperator
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from airflow_s3batch.core.objects import S3Object
+    from airflow_s3batch.core.shared_rate import SharedRate
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.engine.verification import Verification
 
@@ -37,7 +38,7 @@ DEFAULTS: Mapping[str, Any] = {
         "{{ task.shard.get('bucket') or 'shard ' ~ task.shard.shard }} · {{ '{:,}'.format(task.shard.rows) }} objects"
     ),
 }
-POLICY = ("tolerate", "max_concurrency", "max_requests_per_s", "request_timeout_s", "max_attempts")
+POLICY = ("tolerate", "max_concurrency", "max_requests_per_s", "shared_rate", "request_timeout_s", "max_attempts")
 
 
 class BatchVerificationOperator(PausableOperator):
@@ -61,13 +62,15 @@ class BatchVerificationOperator(PausableOperator):
             objects meanwhile. The report goes by its own.
         max_concurrency: requests in flight in one task.
         max_requests_per_s: requests a second of all these tasks together; ``None`` is no limit.
+        shared_rate: a `SharedRate`: requests a second that these tasks share with other jobs.
         request_timeout_s: limit for one request.
         max_attempts: how often one request is sent at most.
         deferrable: while the job is paused, wait in the triggerer, without a worker slot; else in place.
         job_aws_conn_id: connection for the job's files, if the objects' store is another one.
         source_aws_conn_id: connection that reads the copy's source, if another one; *aws_conn_id* then is that of the
             target.
-        kwargs: see `S3BatchOperator`; ``retries`` is 3 unless given here or in ``default_args``.
+        kwargs: see `S3BatchOperator`; ``retries`` is 3 unless given here or in ``default_args``, and what leaves others
+            room is as for `BatchOperationOperator`.
     """
 
     template_fields: Sequence[str] = (
@@ -75,6 +78,7 @@ class BatchVerificationOperator(PausableOperator):
         "operation_task_id",
         "shard",
         "objects",
+        "shared_rate",
         "job_aws_conn_id",
         "source_aws_conn_id",
         *PausableOperator.template_fields,
@@ -91,6 +95,7 @@ class BatchVerificationOperator(PausableOperator):
         tolerate: Collection[str] = tuple(sorted(VANISHED)),
         max_concurrency: int = 128,
         max_requests_per_s: float | None = None,
+        shared_rate: SharedRate | None = None,
         request_timeout_s: float = 60.0,
         max_attempts: int = 8,
         deferrable: bool = True,
@@ -109,6 +114,7 @@ class BatchVerificationOperator(PausableOperator):
         self.tolerate = tolerate
         self.max_concurrency = max_concurrency
         self.max_requests_per_s = max_requests_per_s
+        self.shared_rate = shared_rate
         self.request_timeout_s = request_timeout_s
         self.max_attempts = max_attempts
         self.deferrable = deferrable
@@ -124,7 +130,7 @@ class BatchVerificationOperator(PausableOperator):
         policy = {name: kwargs[name] for name in POLICY if name in kwargs}
         raise_for(cls.__name__, verification_problems(kwargs.get("operation"), kwargs.get("objects"), **policy))
         kwargs["operation"] = declared(kwargs.get("operation"))
-        return with_defaults(super().partial(**kwargs), kwargs, DEFAULTS)
+        return with_slots(super().partial(**kwargs), kwargs, DEFAULTS)
 
     @property
     def paused_job(self) -> str:
@@ -208,6 +214,7 @@ class BatchVerificationOperator(PausableOperator):
             keep_going=True,
             max_concurrency=self.max_concurrency,
             max_requests_per_s=self.max_requests_per_s,
+            shared_rate=self.shared_rate,
             request_timeout_s=self.request_timeout_s,
             max_attempts=self.max_attempts,
         )

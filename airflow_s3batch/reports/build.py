@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError, ManifestError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.iso_times import iso_time
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.outcomes import DRY_RUN
+from airflow_s3batch.core.report_marks import verification_mark
 from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.engine.versions import versions
 from airflow_s3batch.reports.aws_jobs import aws_jobs
@@ -25,9 +27,10 @@ from airflow_s3batch.reports.rehearsals import told_rehearsal
 from airflow_s3batch.reports.run_evidence import run_evidence
 from airflow_s3batch.reports.shards import accounts
 from airflow_s3batch.reports.sizes import size_histogram
+from airflow_s3batch.reports.summary import FORMAT as SUMMARY_FORMAT
 from airflow_s3batch.reports.summary import JobSummary
 from airflow_s3batch.reports.terms import declared_policy, last_word, terms
-from airflow_s3batch.reports.verification import SucceededByShard, verification_mark, verification_of
+from airflow_s3batch.reports.verification import SucceededByShard, verification_of
 from airflow_s3batch.reports.work import Work
 
 if TYPE_CHECKING:
@@ -135,6 +138,7 @@ def _check_owner(storage: Storage, summary: S3Url, task_id: str) -> None:
         return
     try:
         document = json.loads(body)
+        check_format(document["format"], SUMMARY_FORMAT, place=str(summary))
         owner, operation = document["task_id"], document["operation"]
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{summary}: not the summary of a report ({error!r})") from None

@@ -12,7 +12,7 @@ from airflow_s3batch.core.amounts import time_of
 from airflow_s3batch.core.control import read_control
 from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.core.formats import JOB
-from airflow_s3batch.core.layout import JobLayout, SeriesLayout
+from airflow_s3batch.core.layout import OF_ALL_JOBS, JobLayout, SeriesLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.generation import newest_generations
 from airflow_s3batch.engine.stored_files import json_at
@@ -85,7 +85,7 @@ class JobFolder:
 def job_names(storage: Storage, job_url: S3Url) -> Iterator[str]:
     """Yield the names of the folders below *job_url* that may be jobs, by their names alone."""
     for name in storage.folders(job_url):
-        if _ID.fullmatch(name) and name not in ("series", "cleanup"):
+        if _ID.fullmatch(name) and name not in OF_ALL_JOBS:
             yield name
 
 

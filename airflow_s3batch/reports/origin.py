@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import JOB, check_format
 from airflow_s3batch.reports.evidence import shard_evidence
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ class Origin:
         body = storage.read(job.job)
         try:
             document = dict(json.loads(body)) if body is not None else {}
+            if document:
+                check_format(document["format"], JOB, place=str(job.job))
             names = ("selection", "source", "about", "versions", "comparison")
             return cls({**document, **{name: dict(document.get(name, {})) for name in names}})
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise JobDamagedError(f"{job.job}: not a job of this package ({error!r})") from None
 
     @property

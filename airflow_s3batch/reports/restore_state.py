@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.objects import S3Object
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ class RestoreState:
             return None
         try:
             data = json.loads(body)
-            if data.pop("format") != FORMAT:
-                raise JobDamagedError(f"{url}: not in format {FORMAT!r}; delete it to look from the beginning")
+            check_format(data.pop("format"), FORMAT, place=str(url), remedy="delete it to look from the beginning")
             return cls(**{**data, "waiting": [Waiting(*entry) for entry in data["waiting"]]})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise JobDamagedError(

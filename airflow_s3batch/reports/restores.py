@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.commits import merge
 from airflow_s3batch.core.errors import AccessError, ArgumentError, JobDamagedError, TooManyFailuresError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine.evidence import gather
@@ -29,6 +30,7 @@ from airflow_s3batch.operations.requests import RunContext
 from airflow_s3batch.reports.generations import find_run
 from airflow_s3batch.reports.restore_look import LOOK, Seen, expired, unseen
 from airflow_s3batch.reports.restore_state import RestoreState, Waiting
+from airflow_s3batch.reports.summary import FORMAT as SUMMARY_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -230,6 +232,7 @@ def _report_fingerprint(storage: Storage, layout: JobLayout, unknown_task_id: st
         return ""
     try:
         summary: dict[str, Any] = json.loads(body)
+        check_format(summary["format"], SUMMARY_FORMAT, place=str(place))
         task_id, fingerprint, objects = summary["task_id"], str(summary["fingerprint"]), summary["objects"]
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{place}: not of this package ({error!r})") from None

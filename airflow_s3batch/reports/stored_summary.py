@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError, ManifestError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.storage import S3Storage, Storage
@@ -63,8 +64,7 @@ def parse_summary(text: str | bytes, *, place: str) -> JobSummary:
     """
     try:
         data: dict[str, Any] = dict(json.loads(text))
-        if data["format"] != FORMAT:
-            raise JobDamagedError(f"{place}: format is {data['format']!r}; this version reads {FORMAT!r}")
+        check_format(data["format"], FORMAT, place=place)
         known = {name: data[name] for name in JobSummary.__dataclass_fields__ if name in data}
         known.update({name: tuple(known[name]) for name in _LISTS if name in known})
         return JobSummary(**known)

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ArgumentError, JobDamagedError
+from airflow_s3batch.core.formats import ATTEMPT, check_format
 from airflow_s3batch.core.outcomes import VANISHED
 
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ def last_word(storage: Storage, announcements: Collection[tuple[int, S3Url]]) ->
         return {}
     _, url = max(announcements)
     try:
-        return dict(json.loads(storage.read(url) or b"{}"))
+        word = dict(json.loads(storage.read(url) or b"{}"))
+        check_format(word.get("format", ATTEMPT), ATTEMPT, place=str(url))
     except (ValueError, TypeError) as error:
         raise JobDamagedError(f"{url}: not the start of an attempt of this package ({error!r})") from None
+    return word
 
 
 def declared_policy(word: Mapping[str, Any], opened: Mapping[str, Any]) -> Mapping[str, Any]:

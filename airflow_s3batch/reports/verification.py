@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.reports.accounting import RangeAccount
     from airflow_s3batch.reports.generations import OperationRun
-
-
-_MARKED = ("has_begun", "checked", "unread", "missing", "codes")
 
 
 class SucceededByShard:
@@ -140,12 +135,6 @@ def verification_of(
         "reasons_url": reasons_url,
     }
     return {**told, "sentence": verification_sentence(told)}
-
-
-def verification_mark(fingerprint: str, verification: Mapping[str, Any]) -> str:
-    """Return 16 hex digits that stand for a report with this *fingerprint* and for what second looks have shown."""
-    told = json.dumps([fingerprint, {name: verification[name] for name in _MARKED}], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _due(manifest: Manifest, asked: Asked | None, succeeded: Sequence[int]) -> list[int]:

@@ -14,6 +14,9 @@ _OBJECT_SUBRESOURCES = {
     "retention": "ObjectRetention",
     "legal-hold": "ObjectLegalHold",
 }
+_OTHERWISE = {("POST", "restore"): "RestoreObject", ("PUT", "encryption"): "UpdateObjectEncryption"}
+"""APIs that are not named as the others are."""
+
 _VERBS = {"GET": "Get", "PUT": "Put", "DELETE": "Delete", "HEAD": "Head", "POST": "Post"}
 
 
@@ -66,9 +69,11 @@ class ProxiedRequest:
             if self.method == "GET" and "list-type" in self.query:
                 return "ListObjectsV2"
             return f"{verb}Bucket" + "".join(f"?{name}" for name in list(self.query)[:1])
-        for name, resource in _OBJECT_SUBRESOURCES.items():
-            if name in self.query:
-                return verb + resource
+        for name in self.query:
+            if (self.method, name) in _OTHERWISE:
+                return _OTHERWISE[self.method, name]
+            if name in _OBJECT_SUBRESOURCES:
+                return verb + _OBJECT_SUBRESOURCES[name]
         if self.method == "PUT" and self.message.header("x-amz-copy-source"):
             return "UploadPartCopy" if "uploadId" in self.query else "CopyObject"
         if "uploadId" in self.query:

@@ -17,6 +17,7 @@ from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.pause_watch import PauseWatch
+    from airflow_s3batch.engine.rivalry import RivalWatch
     from airflow_s3batch.engine.storage import Storage
 
 POLL_INTERVAL_S = 10.0
@@ -34,6 +35,7 @@ class S3BatchJobControlTrigger(S3BatchTrigger):
     Args:
         job_url: folder of the job.
         carried: comes back with the event; JSON-ready.
+        rival: `RunningRecord` of another job; it is waited for instead, until it is not at work any more.
         poll_interval_s: seconds between two looks.
         store: of the job's files; see `S3BatchTrigger`.
     """
@@ -43,15 +45,18 @@ class S3BatchJobControlTrigger(S3BatchTrigger):
         *,
         job_url: str,
         carried: Mapping[str, Any] | None = None,
+        rival: Mapping[str, Any] | None = None,
         poll_interval_s: float = POLL_INTERVAL_S,
         **store: Any,
     ) -> None:
         super().__init__(poll_interval_s=poll_interval_s, **store)
         self.job_url = job_url
         self.carried = carried
+        self.rival = rival
 
     def own_arguments(self) -> dict[str, Any]:  # noqa: D102
-        return {"job_url": self.job_url, "carried": dict(self.carried) if self.carried else None}
+        rival = {"rival": dict(self.rival)} if self.rival else {}
+        return {"job_url": self.job_url, "carried": dict(self.carried) if self.carried else None, **rival}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until the job may go on."""
@@ -59,9 +64,13 @@ class S3BatchJobControlTrigger(S3BatchTrigger):
         while not (why := await shared.look(self)):
             if shared.trouble != told:
                 told = shared.trouble
-                self.log.info("%s", told or f"{self.job_url} is still paused.")
+                self.log.info("%s", told or self._waits_for)
             await asyncio.sleep(self.poll_interval_s)
         yield TriggerEvent({"why": why, "carried": self.carried})  # type: ignore[no-untyped-call]
+
+    @property
+    def _waits_for(self) -> str:
+        return f"{self.rival['job_url']} is still at work." if self.rival else f"{self.job_url} is still paused."
 
     async def connected(self) -> Storage:
         """
@@ -78,7 +87,7 @@ class _Shared:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._watch: PauseWatch | None = None
+        self._watch: PauseWatch | RivalWatch | None = None
         self._refused = 0
         self._looked_s = float("-inf")
         self.trouble = ""
@@ -96,6 +105,7 @@ class _Shared:
 
     async def _really_look(self, trigger: S3BatchJobControlTrigger) -> str:
         from airflow_s3batch.engine.pause_watch import PATIENCE, PauseWatch
+        from airflow_s3batch.engine.rivalry import RivalWatch
 
         if self._watch is None:
             try:
@@ -104,7 +114,8 @@ class _Shared:
                 self._refused += 1
                 self.trouble = str(error)
                 return self.trouble if self._refused >= PATIENCE else ""
-            self._watch = PauseWatch(storage, JobLayout(S3Url.parse(trigger.job_url)))
+            job = JobLayout(S3Url.parse(trigger.job_url))
+            self._watch = RivalWatch(storage, trigger.rival) if trigger.rival else PauseWatch(storage, job)
         why = await asyncio.to_thread(self._watch.look)
         self.trouble = self._watch.trouble
         return why

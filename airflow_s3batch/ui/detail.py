@@ -17,6 +17,7 @@ from airflow_s3batch.ui.job import Found, iso, job_json
 from airflow_s3batch.ui.links import commands, console_link, file_links, run_url, task_url
 from airflow_s3batch.ui.rates import stretches, summed
 from airflow_s3batch.ui.reading import OfRun, plans_and_reports
+from airflow_s3batch.ui.waiting import waiting
 from airflow_s3batch.ui.work import Work, added_up, rate_of, settled
 
 MOST_PARTS = 200
@@ -77,7 +78,7 @@ def details(
         instances = rows.instances_of(session, dag_id, run_id, parts.task_id(OPERATION), MOST_SHARDS)
         narrowed = map_index if task_id == parts.task_id(OPERATION) and (map_index or 0) >= 0 else None
         detail = _detail(job, work, mine, instances, request, narrowed, base, now)
-        found.append({**detail, "rehearsal": _rehearsal(job, rehearsals, base)})
+        found.append({**detail, "rehearsal": _rehearsal(job, rehearsals, base), "waiting": waiting(session, job)})
     return found
 
 

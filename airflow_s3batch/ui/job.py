@@ -77,6 +77,7 @@ def job_json(found: Found, work: Work, base: str) -> dict[str, Any]:
         "verifying": _is_at_work(found, VERIFICATION),
         "run_url": run_url(base, found.dag_id, found.run_id),
         "sentence": sentence(parts, state),
+        "notice": work.notice if state in ("running", "paused") else "",
     }
 
 

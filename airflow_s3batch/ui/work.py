@@ -29,6 +29,7 @@ class Work:
         rate: objects a second, ``None`` if nobody at work has told.
         paused: shards that are; *working* are those at work, paused or not.
         updated: time of the latest news, ISO 8601.
+        notice: what a shard at work says of other jobs.
         codes: failures by code with examples.
     """
 
@@ -45,6 +46,7 @@ class Work:
     job: str = ""
     dry_run: bool = False
     control: Mapping[str, Any] | None = None
+    notice: str = ""
     codes: dict[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
 
     def add(self, news: ProgressNews, ti_state: str, now: dt.datetime) -> None:
@@ -66,6 +68,7 @@ class Work:
         if ti_state in AT_WORK:
             self.working += 1
             self.paused += news.state == "paused"
+            self.notice = news.notice or self.notice
             rate = rate_of(news, now)
             self.rate = self.rate if rate is None else (self.rate or 0.0) + rate
         if news.at and (self.updated is None or news.at > self.updated):

@@ -46,7 +46,11 @@ PRICES = {
 def test_a_yes_deletes_and_a_no_leaves_everything_and_makes_the_run_red(
     dags: DagFolder, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each object of the job that was rejected is in its report, and so is who said no."""
+    """
+    Each object of the job that was rejected is in its report, and so is who said no.
+
+    When all of a job is cleared, Airflow remembers who said yes, and nobody is asked again.
+    """
     lake.deliver(lake.put([*(f"old/{n}" for n in range(5)), "kept/<b>", "kept/2"]).values())
     name = f"approved_{lake.bucket[5:]}"
     alice = Person({"yes.approve": "Approve", "no.approve": "Reject"})
@@ -72,3 +76,7 @@ def test_a_yes_deletes_and_a_no_leaves_everything_and_makes_the_run_red(
     red = next(document for document in told if document["not_attempted"])
     assert red["sentence"].startswith("The job was rejected by alice at ")
     assert red["codes"] == {"NotAttempted": 2}
+    run.clear(*(f"yes.{task}" for task in ("manifest", "approve", "run", "report")))
+    assert run.states["yes.report"] == "success"
+    assert run.xcom("yes.approve")["asked"] is False
+    assert run.xcom("yes.approve", "approval")["by"] == "alice"

@@ -263,6 +263,7 @@ CASES = [
         lambda world: DeleteObject(),
         lambda world, obj, outcome: world.body(obj),
         lambda obj: None,
+        column=(lambda world: DeleteObject(bypass_governance_retention=Column("value")), False),
         keeps_body=False,
         versions="gone",
         damage=overwritten,

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.exceptions
+import pyarrow.parquet as pq
 import pytest
 from server_jobs import TASK, publish
 from worlds import World
 
 from airflow_s3batch import testing
 from airflow_s3batch.core.errors import S3BatchError
+from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
@@ -25,6 +30,7 @@ from airflow_s3batch.engine.exchange import Work
 from airflow_s3batch.engine.executor import Executor
 from airflow_s3batch.engine.preflight import capabilities_for
 from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.manifests.sources.dataset import Place
 from airflow_s3batch.operations import (
     ComputeObjectChecksum,
     CopyObject,
@@ -41,6 +47,7 @@ from airflow_s3batch.operations import (
     iam_policies,
 )
 from airflow_s3batch.operations.declared import declared
+from airflow_s3batch.sources import CsvManifest, Listing
 
 POLICY = Policy(tolerate=frozenset(), keep_going=True, max_concurrency=4, max_attempts=2, allowed_failures=0.99)
 ONLY_VERSIONS = {"DeleteObjectVersion", "GetObjectVersion", "GetObjectVersionTagging", "PutObjectVersionTagging"}
@@ -180,18 +187,63 @@ def replace_statement(policy: dict[str, Any], statement: dict[str, Any], actions
 
 def _succeeds(guarded: Guarded, data: World, folder: str, operation: Any, policy: dict[str, Any]) -> bool:
     """Return whether a new object in *folder* is done under *policy*."""
-    objects = data.put("plain", [f"{folder}{secrets.token_hex(4)}"], Tagging="old=1")
+    (obj,) = data.put("plain", [f"{folder}{secrets.token_hex(4)}"], Tagging="old=1")
+    try:
+        return not any(_outcomes(guarded, obj, operation, policy))
+    except S3BatchError:
+        return False
+
+
+def _outcomes(guarded: Guarded, obj: S3Object, operation: Any, policy: dict[str, Any]) -> list[str]:
+    """Return the error codes that *operation* on *obj* ends with under *policy*; empty texts are successes."""
     access = guarded.access(policy, is_aws=True)
     chosen = declared(operation)
     found: list[Outcome] = []
-    try:
-        with Executor(access, POLICY) as executor:
-            known = capabilities_for(executor, access, chosen, objects[0], S3Url("nowhere", "x"))
-            works = (Work(number, obj) for number, obj in enumerate(objects))
-            executor.run(chosen, works, RunContext(known), lambda _, outcome: found.append(outcome))
-    except S3BatchError:
-        return False
-    return all(outcome.is_success for outcome in found)
+    with Executor(access, POLICY) as executor:
+        known = capabilities_for(executor, access, chosen, obj, S3Url("nowhere", "x"))
+        executor.run(chosen, iter([Work(0, obj)]), RunContext(known), lambda _, outcome: found.append(outcome))
+    return [outcome.error_code for outcome in found]
+
+
+@pytest.mark.parametrize("versions", [False, True])
+def test_a_listing_runs_with_the_least_policy(guarded: Guarded, data: World, *, versions: bool) -> None:
+    """And with nothing less."""
+    folder, objects = _objects(data)
+    source = Listing(f"s3://{data.bucket('plain')}/{folder}", versions=versions)
+    policy = _reading(data, source)
+    assert _rows(guarded, data, source, policy) == len(objects)
+    listing = next(each for each in policy["Statement"] if each["Sid"] == "Listing")
+    less = {**policy, "Statement": [each for each in policy["Statement"] if each["Sid"] not in ("Listing", "Buckets")]}
+    with pytest.raises(S3BatchError, match=re.escape(listing["Action"][0])):
+        _rows(guarded, data, source, less)
+
+
+def test_files_are_read_with_the_least_policy(guarded: Guarded, data: World) -> None:
+    """CSV files, a folder of them, and the report of a job."""
+    folder, objects = _objects(data)
+    bucket = data.bucket("plain")
+    body = "".join(f"{obj.bucket},{obj.key}\n" for obj in objects).encode()
+    data.storage.write(S3Url(bucket, f"{folder}rows/a.csv"), body)
+    for source in (CsvManifest(f"s3://{bucket}/{folder}rows/a.csv"), CsvManifest(f"s3://{bucket}/{folder}rows/")):
+        assert _rows(guarded, data, source, _reading(data, source)) == 1
+
+
+def _reading(data: World, source: Any) -> dict[str, Any]:
+    """Return the policy of a job on objects elsewhere, so that only *source* opens the folder."""
+    job = f"s3://{data.bucket('jobs')}/batch"
+    return iam_policies(PutObjectTagging({"k": "v"}), "s3://elsewhere", job, source=source)["worker"]
+
+
+def _rows(guarded: Guarded, data: World, source: Any, policy: dict[str, Any]) -> int:
+    """Return how many rows a listing, and how many files another source, finds under *policy*."""
+    access = guarded.access(policy, is_aws=True)
+    layout = JobLayout(S3Url(data.bucket("jobs"), f"batch/{secrets.token_hex(4)}"))
+    found = source.find(Place(S3Storage(access), layout, lambda: access, datetime.now(UTC), lambda _: None))
+    if not isinstance(source, Listing):
+        return len(found.datasets[0].files)
+    (dataset,) = found.datasets
+    tables = [pq.read_table(io.BytesIO(data.storage.read(dataset.file_url(file)) or b"")) for file in dataset.files]
+    return sum(table.num_rows for table in tables)
 
 
 def test_another_folder_stays_closed(guarded: Guarded, data: World) -> None:

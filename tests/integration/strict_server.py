@@ -61,7 +61,8 @@ class StrictS3:
     Attributes:
         versioning: ``""``, ``Enabled`` or ``Suspended``, of all buckets.
         default_sse: what is written without an encryption gets this one; AWS's own is ``AES256``.
-        ignores: conditions that it does not check: ``source`` and ``target`` (of copies), ``delete``, ``bulk``.
+        ignores: conditions that it does not check: ``source``, ``target`` and ``absence`` (of copies), ``delete``,
+            ``bulk``.
         before: called before a request is acted on; may `put`.
         loses_answer: whether to close the connection rather than to answer, called once the request was acted on.
         versions: by ``bucket/key``, the current one last.
@@ -156,14 +157,9 @@ class StrictS3:
         return 200, f"<DeleteResult>{''.join(told)}</DeleteResult>".encode(), {}
 
     def _put(self, place: str, headers: dict[str, str], body: bytes) -> Answer:
-        current = self.current(place)
-        wanted = headers.get("if-match")
         source_place = unquote(headers.get("x-amz-copy-source", ""))
-        if wanted and not (source_place and "target" in self.ignores):
-            if current is None:
-                return _error(404, "NoSuchKey")
-            if current.headers["etag"] != wanted:
-                return _error(412, "PreconditionFailed")
+        if refusal := self._refusal(self.current(place), headers, is_copy=bool(source_place)):
+            return refusal
         kept = {name: value for name, value in headers.items() if _KEPT.fullmatch(name) or name in _ENCRYPTION}
         if not source_place:
             version = self._store(place, body, kept)
@@ -178,6 +174,18 @@ class StrictS3:
             kept = {name: value for name, value in source.headers.items() if _KEPT.fullmatch(name)} | kept
         version = self._store(place, source.body, kept)
         return 200, f"<CopyObjectResult><ETag>{version.headers['etag']}</ETag></CopyObjectResult>".encode(), {}
+
+    def _refusal(self, current: Version | None, headers: dict[str, str], *, is_copy: bool) -> Answer | None:
+        """Return the answer to a PUT whose conditions on what it would replace don't hold."""
+        wanted = headers.get("if-match")
+        if wanted and not (is_copy and "target" in self.ignores):
+            if current is None:
+                return _error(404, "NoSuchKey")
+            if current.headers["etag"] != wanted:
+                return _error(412, "PreconditionFailed")
+        if headers.get("if-none-match") == "*" and current is not None and "absence" not in self.ignores:
+            return _error(412, "PreconditionFailed")
+        return None
 
     def _delete(self, place: str, version_id: str | None, condition: str | None, kind: str) -> Answer:
         if condition is not None and kind not in self.ignores:

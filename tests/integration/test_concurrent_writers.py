@@ -18,7 +18,7 @@ from airflow_s3batch.core.errors import CapabilityError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.operations import DeleteObject, Operation, RewriteObject
+from airflow_s3batch.operations import Column, DeleteObject, MoveObject, Operation, RewriteObject
 from airflow_s3batch.operations.bodies.encryption import EncryptionChoice
 from airflow_s3batch.testing import Server
 from airflow_s3batch.testing.storage import MemoryStorage
@@ -233,6 +233,65 @@ class TestDeletes:
             job.attempt(DeleteObject(), policy=STRICT, shares_store=False)
         assert_newer_body_is_current(s3)
         assert s3.current("bucket/untouched") is None
+
+
+class TestMoves:
+    """Within one bucket, where targets may be keys of other rows, and others write."""
+
+    @pytest.mark.parametrize("method", ["HEAD", "PUT"])
+    def test_what_is_written_to_the_target_in_between_stays(self, s3: StrictS3, method: str) -> None:
+        """Before the object is looked at, and between the look and the copy."""
+        obj = seen_by_manifest(s3)
+
+        def before(asked: Asked) -> None:
+            if (asked.method, asked.number) == (method, 1) and s3.current("bucket/moved/key") is None:
+                s3.put("bucket/moved/key", NEW)
+
+        s3.before = lambda asked: before(asked) if "scratch" not in asked.key else None
+        outcome = outcome_of(s3, obj, MoveObject("bucket", "moved"))
+        kept = [s3.current(place) for place in (PLACE, "bucket/moved/key")]
+        assert [version and version.body for version in kept] == [OLD, NEW]
+        assert outcome.error_code == "TargetExists"
+
+    @pytest.mark.parametrize("ignores", [frozenset(), frozenset({"absence"})], ids=["conditional", "by a look"])
+    def test_rows_whose_targets_are_rows_lose_nothing(self, strict: StrictS3, ignores: frozenset[str]) -> None:
+        """A chain, a ring, and two rows to one key; later attempts move what has become free."""
+        strict.ignores = ignores
+        targets = {"a": "b", "b": "c", "c": "d", "x": "y", "y": "x", "one": "same", "two": "same"}
+        for key in targets:
+            strict.put(f"bucket/{key}", key.encode())
+        rows = [
+            S3Object("bucket", key, size=len(key), columns={"to": to})._replace(
+                e_tag=strict.versions[f"bucket/{key}"][-1].headers["etag"].strip('"')
+            )
+            for key, to in targets.items()
+        ]
+        move = MoveObject("bucket", target_key=Column("to"))
+        one_by_one = Policy(tolerate=frozenset(), keep_going=True, max_concurrency=1)
+        left = rows
+        for _ in range(3):
+            found = outcomes_of(strict.server, left, move, policy=one_by_one)
+            left = [row for row in left if not found[row.key, None].is_success]
+            bodies = {version.body for place in strict.versions if (version := strict.current(place))}
+            assert bodies == {key.encode() for key in targets}
+        assert {row.key for row in left} == {"x", "y", "two"}
+        shown = strict.current("bucket/d")
+        assert shown is not None
+        assert shown.body == b"c"
+
+    def test_many_rows_to_one_key_leave_one_there_and_the_others_where_they_are(self, s3: StrictS3) -> None:
+        """All at once."""
+        rows = []
+        for number in range(40):
+            version = s3.put(f"bucket/many-{number}", b"%d" % number)
+            e_tag = version.headers["etag"].strip('"')
+            rows.append(S3Object("bucket", f"many-{number}", e_tag=e_tag, columns={"to": "same"}))
+        move = MoveObject("bucket", target_key=Column("to"))
+        policy = Policy(tolerate=frozenset(), keep_going=True, max_concurrency=16)
+        found = outcomes_of(s3.server, rows, move, policy=policy)
+        assert sum(outcome.is_success for outcome in found.values()) == 1
+        bodies = [version.body for place in s3.versions if (version := s3.current(place)) and place != PLACE]
+        assert sorted(bodies) == sorted(b"%d" % number for number in range(40))
 
 
 class Died(BaseException):

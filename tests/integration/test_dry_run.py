@@ -54,7 +54,7 @@ OPERATIONS: list[Operation] = [
     MergeObjectTagging({"a": "b"}, remove=["c"]),
     PutObjectAcl(canned_acl="private"),
     CopyObject("target"),
-    MoveObject("target"),
+    MoveObject("target", overwrite=True),
     RewriteObject("SSE-S3"),
     UpdateObjectEncryption("arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"),
     RestoreObject(3),
@@ -67,6 +67,7 @@ OPERATIONS: list[Operation] = [
     PythonInvoke("noted_calls:note_call"),
     InOrder((PutObjectTagging({"a": "b"}), CopyObject("target"), DeleteObject())),
 ]
+OPERATIONS += [kind.example() for kind in ALL_OPERATIONS if kind.runs_on_workers and kind not in map(type, OPERATIONS)]
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +84,7 @@ def server(_server: Recorder) -> Recorder:
 
 
 def obj(key: str, **fields: Any) -> S3Object:
-    return S3Object("data", key, **{"size": 3, "e_tag": E_TAG, "columns": {"value": "v"}, **fields})
-
-
-def test_every_operation_of_the_workers_is_tried_here() -> None:
-    tried = {type(operation) for operation in OPERATIONS}
-    assert {known for known in ALL_OPERATIONS if known.runs_on_workers} <= tried
+    return S3Object("data", key, **{"size": 3, "e_tag": E_TAG, "columns": {"value": "v", "team": "v"}, **fields})
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -120,7 +116,7 @@ def test_the_server_does_see_what_a_real_run_sends(server: Recorder) -> None:
     [
         (PutObjectTagging({"a": "b"}), "dry run: PutObjectTagging would be sent"),
         (DeleteObject(), "dry run: DeleteObjects would be sent, for up to 1,000 objects at a time"),
-        (MoveObject("target"), "dry run: CopyObject and then DeleteObject would be sent"),
+        (MoveObject("target", overwrite=True), "dry run: CopyObject and then DeleteObject would be sent"),
         (LambdaInvoke(FUNCTION), "dry run: Invoke would be sent"),
         (PythonInvoke("noted_calls:note_call"), "dry run: the function would be called"),
         (ComputeObjectChecksum("SHA256"), "dry run: GetObject would read the object"),
@@ -137,6 +133,13 @@ def test_the_server_does_see_what_a_real_run_sends(server: Recorder) -> None:
 def test_the_message_says_what_would_be_sent(server: Recorder, operation: Operation, told: str) -> None:
     _, found = server.run([obj("here")], operation)
     assert found["here"].message == told
+
+
+def test_a_target_that_is_taken_is_told(server: Recorder) -> None:
+    """The server shows an object under any key."""
+    _, found = server.run([obj("here")], MoveObject("target"))
+    assert found["here"].error_code == "TargetExists"
+    assert found["here"].message.startswith("the original is kept: the target is there already")
 
 
 def test_a_copy_of_a_large_object_would_be_begun_in_parts(server: Recorder) -> None:

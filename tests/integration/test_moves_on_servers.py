@@ -88,6 +88,39 @@ def test_objects_are_moved_within_a_bucket_to_keys_of_columns(server: Server, pl
     assert keys(server, source) == {"moved/a", "moved/b"}
 
 
+def test_what_stands_at_the_target_stays_unless_it_may_be_overwritten(server: Server, places: tuple[str, str]) -> None:
+    """Also if it is a row that has yet to be moved: once it was, its place is free."""
+    source, _ = places
+    first, second, third = (
+        obj._replace(columns={"to": to})
+        for obj, to in zip(put_objects(server, source, ["a", "b", "c"]), "bdd", strict=True)
+    )
+    move = MoveObject(source, target_key=Column("to"))
+    assert failures_of(server, [first], move) == {"a": "TargetExists"}
+    assert [body_of(server, source, key) for key in "ab"] == [b"a", b"b"]
+    assert failures_of(server, [second], move) == {}
+    assert failures_of(server, [first], move) == {}
+    assert failures_of(server, [third], move) == {"c": "TargetExists"}
+    assert {key: body_of(server, source, key) for key in keys(server, source)} == {"b": b"a", "c": b"c", "d": b"b"}
+    assert failures_of(server, [third], MoveObject(source, target_key=Column("to"), overwrite=True)) == {}
+    assert {key: body_of(server, source, key) for key in keys(server, source)} == {"b": b"a", "d": b"c"}
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_move_that_died_between_copy_and_delete_is_gone_on_with(
+    server: Server, places: tuple[str, str], *, is_ours: bool
+) -> None:
+    """The copy is known by its body; another body of that size is kept, and so is the original."""
+    source, target = places
+    row = put_objects(server, source, ["a"])[0]
+    client_of(server).put_object(Bucket=target, Key="a", Body=b"a" if is_ours else b"b")
+    context = RunContext(Capabilities(is_aws=False), is_replay=True, elapsed_s=lambda: 60.0)
+    outcome = run(access_of(server), MoveObject(target), row, context)
+    assert outcome.error_code == ("" if is_ours else "TargetExists")
+    assert keys(server, source) == (set() if is_ours else {"a"})
+    assert keys(server, target) == {"a"}
+
+
 def test_large_objects_are_moved(server: Server, places: tuple[str, str]) -> None:
     source, target = places
     large, body = put_large(server, source, "l", 6 * MIB)

@@ -1,7 +1,8 @@
 """
 ``kill -9`` at random moments, with every operation, for as long as ``S3BATCH_SOAK_S`` says (seconds, 60 by default).
 
-A failure names its seed; ``S3BATCH_SOAK_SEED`` begins with the same one again.
+A failure names its seed; ``S3BATCH_SOAK_SEED`` begins with the same one again. ``S3BATCH_SOAK_ONLY=tags`` soaks only
+the scenarios whose names have that in them.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 
 import pytest
 from rounds import Score, run_round
-from scenarios import SCENARIOS
+from scenarios import SCENARIOS as ALL_SCENARIOS
 from server_jobs import client_of
 
 from airflow_s3batch.testing import Server
+
+SCENARIOS = [scenario for scenario in ALL_SCENARIOS if os.environ.get("S3BATCH_SOAK_ONLY", "") in scenario.name]
 
 
 def test_killed_at_random_moments_every_object_is_accounted_for_once(

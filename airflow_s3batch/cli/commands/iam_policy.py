@@ -31,11 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--job-url", metavar="URL", help="s3://… as the Dag has it; needed with --operation")
     parser.add_argument("--engine", choices=("worker", "managed"), default="worker", help="who works (%(default)s)")
     parser.add_argument("--inventory", metavar="URL", help="s3://… that the manifest is made from")
+    parser.add_argument("--listing", metavar="URL", nargs="+", default=[], help="or s3://bucket/prefix that is listed")
+    parser.add_argument("--versions", action="store_true", help="all versions are listed")
+    parser.add_argument(
+        "--rows", metavar="URL", nargs="+", default=[], help="or CSV or Parquet files, or their folders"
+    )
+    parser.add_argument("--report", metavar="URL", help="or a job, or a completion report")
     parser.add_argument("--targets", metavar="BUCKET", nargs="+", default=[], help="buckets that a column names")
     parser.add_argument("--kms-keys", metavar="ARN", nargs="+", default=[], help="keys of encrypted objects")
     parser.add_argument("--role-arn", metavar="ARN", default="", help="of AWS's role (managed engine)")
     parser.add_argument("--account-id", metavar="ID", default="*", help="of functions and AWS jobs")
     parser.add_argument("--partition", choices=("aws", "aws-cn", "aws-us-gov"), default="aws", help="(%(default)s)")
+    parser.add_argument("--verification", action="store_true", help="what was done is looked at again afterwards")
     parser.add_argument("--not-aws", action="store_true", help="the store is not AWS, so scratch objects are needed")
     parser.add_argument("--json", action="store_true", help="as always: the policy is JSON")
 
@@ -63,7 +70,8 @@ def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
         objects,
         job_url,
         engine=args.engine,
-        inventory=args.inventory or found.get("inventory"),
+        inventory=args.inventory,
+        source={**found.get("selection", {}), **_source(args)},
         targets=args.targets,
         kms_keys=args.kms_keys,
         region=getattr(args, "region", None) or "*",
@@ -71,9 +79,16 @@ def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
         role_arn=args.role_arn,
         partition=args.partition,
         is_aws=not args.not_aws,
+        verification=args.verification,
     )
     print_json(console, policies["worker"] if len(policies) == 1 else policies)
     return exits.GREEN
+
+
+def _source(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the arguments say of where the rows come from, by the names of ``job.json``."""
+    given = {"listing": args.listing, "versions": args.versions, "csv": args.rows, "report": args.report}
+    return {name: value for name, value in given.items() if value}
 
 
 def _of_job(args: argparse.Namespace, store: Storage) -> Mapping[str, Any]:
@@ -85,11 +100,11 @@ def _of_job(args: argparse.Namespace, store: Storage) -> Mapping[str, Any]:
 
     found = job_at(store, args.job)
     layout = JobLayout(found.folder)
-    selection = found.document.get("selection") or {}
-    inventory = selection.get("inventory")
+    selection = dict(found.document.get("selection") or {})
+    selection = {name: value for name, value in selection.items() if name not in ("table", "query")}
     return {
         "operation": operation_from_json(job_operation(store, layout)),
         "job_url": str(layout.jobs),
         "objects": [f"s3://{bucket}" for bucket in object_buckets(store, layout)],
-        "inventory": inventory if isinstance(inventory, str) else None,
+        "selection": selection,
     }

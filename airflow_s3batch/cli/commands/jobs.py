@@ -45,7 +45,9 @@ def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
 
     from airflow_s3batch.cli.job_list import job_lines, sorted_lines
     from airflow_s3batch.cli.job_view import print_job_lines, reading_progress
+    from airflow_s3batch.cli.printing import told
     from airflow_s3batch.core.s3url import S3Url
+    from airflow_s3batch.engine.shared_seen import rates_seen
 
     job_url, now = S3Url.parse(args.url, what="JOB_URL"), datetime.now(UTC)
     with reading_progress() as seen:
@@ -58,6 +60,8 @@ def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
             return exits.GREEN
         found = list(lines)
     print_job_lines(console, found, now=now, place=args.url)
+    for rate in rates_seen(store, job_url, now):
+        console.print(told(rate.sentence()), soft_wrap=True)
     return exits.GREEN
 
 

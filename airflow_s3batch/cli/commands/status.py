@@ -87,10 +87,14 @@ def _look(args: argparse.Namespace, store: Storage, job: JobLayout, manifest: Ma
     from airflow_s3batch.cli.status_view import Seen
     from airflow_s3batch.engine.generation import newest_generations
     from airflow_s3batch.engine.shards_seen import shards_seen
+    from airflow_s3batch.engine.shared_seen import rates_seen
+    from airflow_s3batch.engine.shared_share import job_name
 
     name, generation = next(newest_generations(store, job), ("", None))
-    shards = shards_seen(store, manifest, generation, datetime.now(UTC))
-    return Seen(str(job.url), name, asked_of(store, job), shards, aws=_aws_sentences(args, store, job))
+    now = datetime.now(UTC)
+    shards = shards_seen(store, manifest, generation, now)
+    rates = [rate for rate in rates_seen(store, job.jobs, now) if job_name(job.name) in rate.jobs]
+    return Seen(str(job.url), name, asked_of(store, job), shards, aws=_aws_sentences(args, store, job), rates=rates)
 
 
 def _aws_sentences(args: argparse.Namespace, store: Storage, job: JobLayout) -> list[str]:
@@ -124,5 +128,6 @@ def _print_json(seen: Seen, console: Console) -> None:
         "rate": seen.rate,
         "shards": [{**shard._asdict(), "state": seen.state_of(shard)} for shard in seen.shards],
         "aws": list(seen.aws),
+        "shared_rates": [rate._asdict() for rate in seen.rates],
     }
     console.file.write(json.dumps(document) + "\n")

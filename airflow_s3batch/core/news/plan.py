@@ -31,6 +31,7 @@ class PlanNews:
         as_of: ISO time of the source's data.
         sql: the filter or the SELECT; *columns* are the extra ones' SQL by name, *params* the values of ``$name``.
         rows: objects of the manifest; *bytes* of them, as far as known; *shards*.
+        slots: shards that run at a time at most, as far as the Dag tells; 0 if it does not. *slots_by* is the limit.
         guards: limits by name.
         reason: why there is no manifest: the whole sentence.
         started: ISO time; *ended* likewise, ``None`` while it runs.
@@ -54,6 +55,8 @@ class PlanNews:
     rows: int = 0
     bytes: int = 0
     shards: int = 0
+    slots: int = 0
+    slots_by: str = ""
     guards: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     started: str | None = None
@@ -96,6 +99,8 @@ def _cleaned(told: Mapping[str, Any]) -> dict[str, Any]:
         "started": clean.moment(told["started"]),
         "ended": clean.moment(told["ended"]),
         "cost": clean.mapping(told["cost"], text=500),
+        "slots": clean.count(told["slots"]),
+        "slots_by": clean.visible(told["slots_by"], 300),
         "storage_classes": _classes(told["storage_classes"]),
     }
 

@@ -49,6 +49,7 @@ class ProgressNews:
         control: what was asked of the running job (pause, speed), as it is heeded.
         aws_job: ``id``, ``status``, ``url``, ``account_id``, ``region`` of AWS's job.
         sentence: why it stopped or is paused; empty while it runs.
+        notice: what people should know of other jobs; empty if nothing.
     """
 
     job: str
@@ -75,6 +76,7 @@ class ProgressNews:
     control: Mapping[str, Any] | None = None
     aws_job: Mapping[str, Any] | None = None
     sentence: str = ""
+    notice: str = ""
 
     @property
     def succeeded(self) -> int:
@@ -92,6 +94,7 @@ class ProgressNews:
             "aws_job": clean.mapping(self.aws_job, text=500, items=20),
             "operation": clean.visible(self.operation, 200),
             "sentence": clean.visible(self.sentence, 1_000),
+            "notice": clean.visible(self.notice, 500),
         }
         return fitted(document, MOST_BYTES)
 
@@ -140,6 +143,7 @@ def _details(value: Mapping[str, Any]) -> dict[str, Any]:
         "control": clean.mapping(value.get("control"), text=300, items=20),
         "aws_job": clean.mapping(value.get("aws_job"), text=500, items=20),
         "sentence": clean.visible(value.get("sentence"), 1_000),
+        "notice": clean.visible(value.get("notice"), 500),
     }
 
 

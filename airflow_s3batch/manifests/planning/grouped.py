@@ -95,7 +95,9 @@ class Planning:
         """
         if problems := [*self.selection.problems(), *self._problems(groups)]:
             raise ArgumentError.of("selection", problems)
-        job, layout, published = resumed_job(self.storage, job_url, job_id, self.selection, resume=resume)
+        job, layout, published = resumed_job(
+            self.storage, job_url, job_id, self.selection, resume=resume, about=self.about
+        )
         if job is not None and published is not None:
             self.log(f"{job.layout.manifest} is published: {published.rows:,} objects, nothing to filter")
             return [GroupRef(str(job.layout.url), 0, 1, 0)]
@@ -165,7 +167,7 @@ class Planning:
             self.storage,
             job.layout,
             joined(plans),
-            shard_sizes(staged.rows, self.selection.objects_per_shard, self.selection.max_shards),
+            self._sizes(staged.rows, self.selection.max_shards, self.selection.slots),
             staging_dir=self.staging_dir,
             log=self.log,
         )
@@ -179,8 +181,12 @@ class Planning:
             job.fingerprint,
             staged.read,
             staged.storage_classes,
+            staged.buckets,
         )
         return noted(self.storage, series, job, write_manifest(self.storage, job, manifest, self.log))
+
+    def _sizes(self, rows: int, most: int, slots: int) -> list[int]:
+        return shard_sizes(rows, self.selection.objects_per_shard, most, slots)
 
     def _problems(self, groups: int) -> list[str]:
         set_wise = [name for name in SET_WISE if getattr(self.selection, name)]
@@ -214,7 +220,7 @@ class Planning:
     def _cut(self, job: Job, ref: GroupRef, staged: Staged, folder: Path) -> GroupPlan:
         """Cut the selected rows into shards, and upload them."""
         most = most_shards(ref.group, ref.of, self.selection.max_shards)
-        sizes = shard_sizes(staged.rows, self.selection.objects_per_shard, most)
+        sizes = self._sizes(staged.rows, most, max(1, self.selection.slots // ref.of))
         place = groups_folder(job, self.selection, ref.of)
         shards = uploaded_shards(
             self.storage,

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.manifest import ShardFile
 
@@ -88,8 +89,7 @@ class GroupPlan:
         """
         try:
             data = json.loads(text)
-            if data["format"] != FORMAT:
-                raise JobDamagedError(f"{place}: this version reads {FORMAT!r}; clear the task that made it")
+            check_format(data["format"], FORMAT, place=place, remedy="clear the task that made it")
             shards = tuple(ShardFile.from_json(shard) for shard in data["shards"])
             plan = cls(int(data["group"]), dict(data["counts"]), shards)
             adds_up = sum(shard.rows for shard in shards) == plan.rows

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
 from airflow_s3batch.core.formats import JOB as JOB_FORMAT
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import NO_COLUMNS
@@ -123,8 +124,7 @@ def read_job(storage: Storage, layout: JobLayout) -> Job | None:
         return None
     try:
         data = json.loads(text)
-        if data["format"] != FORMAT:
-            raise JobDamagedError(f"{layout.job}: format is {data['format']!r}; this version reads {FORMAT!r}")
+        check_format(data["format"], FORMAT, place=str(layout.job))
         return Job(
             layout,
             dict(data["selection"]),
@@ -162,6 +162,7 @@ def write_job(
         "job_id": layout.url.key.rpartition("/")[2],
         "selection": selection.to_json(),
         "fingerprint": fingerprint({"selection": selection.essence(), "source": pinned}),
+        "rows_fingerprint": fingerprint(_rows_of(selection)),
         "source": pinned,
         "comparison": dict(comparison),
         "about": dict(about),
@@ -175,6 +176,12 @@ def write_job(
             f"{layout.job}: written, but it can't be read back; is the bucket's lifecycle deleting it?"
         )
     return job
+
+
+def _rows_of(selection: Selection) -> dict[str, Any]:
+    """Return what *selection* asks of its source's rows, whichever delivery of the source that is."""
+    of_source = selection.source.essence()
+    return {"kind": selection.source.kind, **{k: v for k, v in selection.essence().items() if k not in of_source}}
 
 
 def _short(value: Any) -> str:

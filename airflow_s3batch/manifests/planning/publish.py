@@ -10,6 +10,7 @@ from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import NO_COLUMNS
 from airflow_s3batch.engine.staging import staging_folder
 from airflow_s3batch.manifests.planning.binding import check_sql
+from airflow_s3batch.manifests.planning.ownership import check_owner, check_place
 from airflow_s3batch.manifests.planning.pin import Job, newest_job, read_job, write_job
 from airflow_s3batch.manifests.planning.series import Series
 from airflow_s3batch.manifests.planning.sets import pinned_comparison, stage_sets
@@ -75,7 +76,7 @@ def publish_manifest(
     if problems := selection.problems():
         raise ArgumentError.of("selection", problems)
     series = Series.of(job_url, about)
-    job, layout, published = resumed_job(storage, job_url, job_id, selection, resume=resume)
+    job, layout, published = resumed_job(storage, job_url, job_id, selection, resume=resume, about=about)
     if job is not None and published is not None:
         for line in kept_deliveries(selection.source, job.source):
             log(line)
@@ -110,17 +111,28 @@ def published_manifest(storage: Storage, job: Job) -> Manifest | None:
 
 
 def resumed_job(
-    storage: Storage, job_url: S3Url, job_id: str, selection: Selection, *, resume: bool
+    storage: Storage,
+    job_url: S3Url,
+    job_id: str,
+    selection: Selection,
+    *,
+    resume: bool,
+    about: Mapping[str, Any] = NO_COLUMNS,
 ) -> tuple[Job | None, JobLayout, Manifest | None]:
     """
     Return the job to go on with, or ``None``; the folder to work in; and the job's manifest if it is published.
 
     Raises:
         JobChangedError: it is published for another selection.
+        RivalError: another Airflow has started it.
+        ArgumentError: *job_url* lies in the folder of a job.
     """
     job, next_layout = newest_job(storage, job_url, job_id)
+    if job is None:
+        check_place(storage, job_url)
     if job is None or not resume:
         return None, next_layout, None
+    check_owner(job, about)
     published = published_manifest(storage, job)
     if published is not None:
         job.check_unchanged(selection)
@@ -164,6 +176,7 @@ def _begin(
     job = write_job(
         place.storage, place.layout, selection, found.pinned, comparison=comparison, about=about, now=place.now
     )
+    check_owner(job, about)
     job.check_unchanged(selection)
     return job, found if job.source == found.pinned else selection.source.again(place, job.source)
 
@@ -175,7 +188,7 @@ def _stand_in(place: Place, columns: Any) -> Dataset:
 
 def _publish(storage: Storage, job: Job, selection: Selection, staged: Staged, *, folder: Path, log: Log) -> Manifest:
     """Upload the shards, and then the manifest that makes them count."""
-    sizes = shard_sizes(staged.rows, selection.objects_per_shard, selection.max_shards)
+    sizes = shard_sizes(staged.rows, selection.objects_per_shard, selection.max_shards, selection.slots)
     range_rows = range_rows_for(sizes)
     shards = uploaded_shards(storage, staged.files, sizes, range_rows, folder, job.layout.shard)
     manifest = Manifest(
@@ -188,6 +201,7 @@ def _publish(storage: Storage, job: Job, selection: Selection, staged: Staged, *
         job.fingerprint,
         staged.read,
         staged.storage_classes,
+        staged.buckets,
     )
     return write_manifest(storage, job, manifest, log)
 
@@ -226,6 +240,7 @@ def write_manifest(storage: Storage, job: Job, manifest: Manifest, log: Log) -> 
             f"{job.layout.job}: another attempt has started this job with other data at the same moment, so this one "
             "publishes nothing; the next attempt goes on with what is pinned now"
         )
+    check_owner(pinned, job.about)
     storage.write(job.layout.manifest, manifest.to_json().encode(), "application/json")
     log(_published_line(manifest))
     return manifest

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PREVIOUS = "previous"
 """`Selection.since`: the last finished job of the same task."""
+SLOTS = 8
+"""Shards of a job that run at a time, unless a Dag or an Airflow says otherwise: docs/scale-out.md has the reasons."""
 
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -48,6 +50,7 @@ class Selection:
         guards: what must hold before anything is published.
         objects_per_shard: rows of a shard; ``None`` lets the package choose.
         max_shards: never more shards than this, whatever their rows.
+        slots: how many shards will run at a time, as far as is known; where the package chooses, it makes a multiple.
     """
 
     source: Source
@@ -65,6 +68,7 @@ class Selection:
     guards: Guards = field(default_factory=Guards)
     objects_per_shard: int | None = None
     max_shards: int = 200
+    slots: int = SLOTS
 
     @property
     def is_rowwise(self) -> bool:

@@ -7,14 +7,14 @@ the next run then compares with an older job: it selects more than it need have,
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.errors import JobDamagedError, LaterReleaseError
 from airflow_s3batch.core.formats import SERIES as SERIES_FORMAT
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.layout import JobLayout, SeriesLayout
 from airflow_s3batch.core.s3url import S3Url
 
@@ -146,8 +146,7 @@ def _read(storage: Storage, url: S3Url, kind: type[Entry]) -> Entry | None:
         return None
     try:
         data = json.loads(text)
-        if data.pop("format") != FORMAT:
-            raise JobDamagedError(f"{url}: not of format {FORMAT!r}; delete it to start the series anew")
+        check_format(data.pop("format"), FORMAT, place=str(url), remedy="delete it to start the series anew")
         return kind(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JobDamagedError(
@@ -156,10 +155,14 @@ def _read(storage: Storage, url: S3Url, kind: type[Entry]) -> Entry | None:
 
 
 def _write(storage: Storage, url: S3Url, entry: Entry) -> None:
-    """Write *entry* unless it is there, or one of a later job; what can't be read gives way."""
+    """Write *entry* unless it is there, or one of a later job or release; what can't be read gives way."""
     known: Entry | None = None
-    with contextlib.suppress(JobDamagedError):
+    try:
         known = _read(storage, url, type(entry))
+    except LaterReleaseError:
+        return
+    except JobDamagedError:
+        pass
     if known == entry or (known is not None and known.created > entry.created):
         return
     body = json.dumps({"format": FORMAT, **asdict(entry)}, indent=1) + "\n"

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_s3batch.core.size_classes import SizeClasses
+from airflow_s3batch.manifests.planning.selection import SLOTS
 from airflow_s3batch.manifests.planning.size_count import SizeCount
 from airflow_s3batch.manifests.planning.spread import dealt, turn_rows_for
 from airflow_s3batch.manifests.planning.stage_files import StagedFile, schema_of
@@ -21,37 +22,37 @@ if TYPE_CHECKING:
 
 ROWS_PER_SHARD = 150_000
 LEAST_ROWS_PER_SHARD = 50_000
-SLOTS = 16
-"""How many tasks of one Dag Airflow runs at a time by default (``[core] max_active_tasks_per_dag``)."""
+ROUNDS = 6
+"""How many shards per slot there are before shards grow: so much of the work can move away from a slow worker."""
 
 RANGES_PER_SHARD = 10
 _DISTINCT_COLUMNS = frozenset({"key", "version_id", "size", "e_tag"})
 
 
-def shard_sizes(rows: int, objects_per_shard: int | None, max_shards: int) -> list[int]:
+def shard_sizes(rows: int, objects_per_shard: int | None, max_shards: int, slots: int = SLOTS) -> list[int]:
     """
     Return the rows of each shard; they differ by at most one, and add up to *rows*.
 
     Without *objects_per_shard* shards have up to 150,000 rows, the work of a minute for tagging (128 requests in
-    flight, which take 50 ms each, are 2,560 a second) and of several for copies: long against what a task costs Airflow
-    (a second or two of process start and parsing, and a scheduler that starts about one a second). So many that all
-    slots that a Dag has by default are busy, also at the end: at least 50,000 rows each up to `SLOTS` shards, and a
-    multiple of `SLOTS` from there on. There are never more than *max_shards*; shards grow instead, because scheduling
-    slows down from a few hundred mapped instances on, and Airflow maps no more than ``[core] max_map_length`` (1,024).
+    flight, which take 50 ms each, are 2,560 a second) and of several for copies: long against what a task costs
+    Airflow. There are as many for each of the *slots* that run at a time, so that all are busy also at the end: one
+    from 50,000 rows each on, up to `ROUNDS`, so that the work of a slow slot moves to the others, then as many as keep
+    shards below 150,000 rows. There are never more than *max_shards*; shards grow instead, because each costs the
+    scheduler, and Airflow maps no more than ``[core] max_map_length`` (1,024). docs/scale-out.md has the figures.
     """
     if not rows:
         return []
-    wanted = -(-rows // objects_per_shard) if objects_per_shard else _shards_for(rows)
+    wanted = -(-rows // objects_per_shard) if objects_per_shard else _shards_for(rows, max_shards, slots)
     number = min(wanted, max_shards)
     base, extra = divmod(rows, number)
     return [base + 1] * extra + [base] * (number - extra)
 
 
-def _shards_for(rows: int) -> int:
-    fewest = -(-rows // ROWS_PER_SHARD)
-    if fewest > SLOTS:
-        return -(-fewest // SLOTS) * SLOTS
-    return min(SLOTS, -(-rows // LEAST_ROWS_PER_SHARD))
+def _shards_for(rows: int, most: int, slots: int) -> int:
+    if rows <= slots * LEAST_ROWS_PER_SHARD:
+        return -(-rows // LEAST_ROWS_PER_SHARD)
+    rounds = max(min(ROUNDS, rows // (slots * LEAST_ROWS_PER_SHARD)), -(-rows // (slots * ROWS_PER_SHARD)))
+    return slots * min(rounds, max(1, most // slots))
 
 
 def range_rows_for(sizes: Sequence[int]) -> int:

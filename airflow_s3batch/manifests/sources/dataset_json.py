@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.columns import InventoryColumn
 from airflow_s3batch.manifests.sources.dataset import CsvForm, DataFile, Dataset
@@ -60,8 +61,7 @@ def read_datasets(place: Place, pinned: Mapping[str, Any]) -> tuple[Dataset, ...
                 "resume=False to start a new job"
             )
         document = json.loads(body)
-        if document["format"] != FORMAT:
-            raise JobDamagedError(f"{url}: format is {document['format']!r}; this version reads {FORMAT!r}")
+        check_format(document["format"], FORMAT, place=str(url))
         return tuple(_from_json(data) for data in document["datasets"])
     except (ValueError, KeyError, TypeError) as error:
         raise JobDamagedError(f"{place.layout.job}: its source can't be read ({error!r})") from None

@@ -64,15 +64,23 @@ _PARAMETERS = """\
 ## Parameters
 
 ```python
-s3_batch_job(
-    ...,
-    where="last_modified_date < $cutoff AND starts_with(key, $prefix) AND storage_class IN $classes",
-    params={
-        "cutoff": "{{ data_interval_start }}",
-        "prefix": "logs/",
-        "classes": ["STANDARD", "STANDARD_IA"],
-    },
-)
+from airflow.sdk import DAG
+from airflow_s3batch import s3_batch_job
+from airflow_s3batch.operations import PutObjectTagging
+
+with DAG("old_logs", schedule="@daily"):
+    s3_batch_job(
+        "tag",
+        inventory="s3://inventories/prod-lake/daily",
+        where="last_modified_date < $cutoff AND starts_with(key, $prefix) AND storage_class IN $classes",
+        params={
+            "cutoff": "{{ data_interval_start }}",
+            "prefix": "logs/",
+            "classes": ["STANDARD", "STANDARD_IA"],
+        },
+        operation=PutObjectTagging({"old": "true"}),
+        job_url="s3://ops/s3batch",
+    )
 ```
 
 `params=` are Airflow's, so those of the Dag and of the run can be named, too. A value takes the place of `$name` after
@@ -131,17 +139,31 @@ _SELECT = """\
 
 `sql=` takes the place of `where=` and `columns=`, for what one row can't tell: joins, duplicates, groups, ranks.
 
+<!-- python
+import io
+import pandas
+owners = io.BytesIO()
+pandas.DataFrame({"prefix": ["search/", "payments/"], "team": ["search", "billing"]}).to_parquet(owners)
+world.client.put_object(Bucket="analytics-archive", Key="owners.parquet", Body=owners.getvalue())
+-->
+<!-- block: run -->
 ```python
-s3_batch_job(
-    ...,
-    tables={"owners": "s3://lake/reference/owners.parquet"},
-    sql=\"\"\"
-        SELECT i.bucket, i.key, i.version_id, i.size, i.e_tag, o.team
-        FROM inventory AS i JOIN owners AS o ON starts_with(i.key, o.prefix)
-        WHERE NOT i.is_delete_marker
-        QUALIFY row_number() OVER (PARTITION BY i.e_tag, i.size ORDER BY i.last_modified_date, i.key) > 1
-    \"\"\",
-)
+from airflow_s3batch.operations import Column
+
+with DAG("duplicates"):
+    s3_batch_job(
+        "tag",
+        inventory="s3://inventories/prod-lake/daily",
+        tables={"owners": "s3://analytics-archive/owners.parquet"},
+        sql=\"\"\"
+            SELECT i.bucket, i.key, i.version_id, i.size, i.e_tag, o.team
+            FROM inventory AS i JOIN owners AS o ON starts_with(i.key, o.prefix)
+            WHERE NOT i.is_delete_marker
+            QUALIFY row_number() OVER (PARTITION BY i.e_tag, i.size ORDER BY i.last_modified_date, i.key) > 1
+        \"\"\",
+        operation=PutObjectTagging({"duplicate_of": Column("team")}),
+        job_url="s3://ops/s3batch",
+    )
 ```
 
 * It is one SELECT, and reads `inventory`, the names in `tables=`, and its own `WITH` queries. CTEs (recursive ones,

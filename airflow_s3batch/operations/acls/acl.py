@@ -65,6 +65,7 @@ class PutObjectAcl(Operation):
     requests: ClassVar[tuple[str, ...]] = ("PutObjectAcl",)
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectAcl"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     goes_with_object: ClassVar[bool] = True
     compares: ClassVar[str] = "the grants; of a canned ACL those of groups"
 
@@ -79,6 +80,10 @@ class PutObjectAcl(Operation):
         if self.owner is not None:
             return {"AccessControlPolicy": {"Owner": {"ID": self.owner}, "Grants": policy_grants(self.grants or {})}}
         return grant_params(self.grants) if self.grants else {"ACL": self.canned_acl}
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("bucket-owner-full-control")
 
     def problems(self) -> list[str]:  # noqa: D102
         has_grants = bool(self.grants) or (self.owner is not None and self.grants is not None)

@@ -29,6 +29,7 @@ class LookAtReadability(Operation):
     name: ClassVar[str] = "look_at_readability"
     replay: ClassVar[Replay] = Replay.SAFE
     is_probed: ClassVar[bool] = False
+    is_for_users: ClassVar[bool] = False
 
     def problems(self) -> list[str]:  # noqa: D102
         return []

@@ -93,6 +93,10 @@ class RestoreObject(Operation):
         days = {} if self.days is None else {"Days": int(str(self.days))}
         return {**days, "GlacierJobParameters": {"Tier": str(self.tier).capitalize()}}
 
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls(7, "STANDARD")
+
     def problems(self) -> list[str]:  # noqa: D102
         found = choice_problems(get_args(RestoreTier), tier=self.tier)
         if self.tier is None:

@@ -34,6 +34,21 @@ def is_copy_of(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
     return all(before.get(name) == after.get(name) for name in _KEPT_BY_COPIES)
 
 
+def has_same_body(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """
+    Return whether HeadObject's headers *before* and *after* prove that two objects have one body.
+
+    Length and ETag agree, or length and any checksum that both show. Where none does, they may have one all the same.
+    """
+    if before.get("content-length") != after.get("content-length"):
+        return False
+    e_tags = {headers.get("etag", "").strip('"') for headers in (before, after)}
+    if len(e_tags) == 1 and e_tags != {""}:
+        return True
+    names = {name for name in before if name.startswith("x-amz-checksum-")} - {"x-amz-checksum-type"}
+    return any(before[name] == after.get(name) for name in names)
+
+
 def is_md5(e_tag: str, headers: Mapping[str, str]) -> bool:
     """Return whether *e_tag* is the MD5 of the body: no multipart upload, KMS or customer's key."""
     is_under_key = headers.get(_SSE, "AES256") != "AES256" or f"{_SSE}-customer-algorithm" in headers

@@ -15,7 +15,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.operations.bodies.sameness import is_copy_of
 from airflow_s3batch.operations.bodies.sources import HEAD_SOURCE, Headers, e_tag_in
-from airflow_s3batch.operations.probing import HEAD
+from airflow_s3batch.operations.probing import HEAD, HEAD_MAYBE
 from airflow_s3batch.operations.requests import Capabilities, Request, Response, Steps
 
 SkipExisting = Literal["any", "newer", "same-etag"]
@@ -50,7 +50,7 @@ class Skipping(NamedTuple):
         if is_blind and self.rule == "any" and absence == HONOURED:
             response = yield from copier(IF_ABSENT)
             return _skipped("is there already") if response.status == 412 else response.outcome()
-        there = yield Request(HEAD, self.bucket, self.key)
+        there = yield Request(HEAD_MAYBE, self.bucket, self.key)
         verdict = yield from self._verdict(there)
         if verdict is not None:
             return verdict

@@ -64,7 +64,7 @@ def probe_copy(copy: CopyObject, scratch: S3Object, sample: S3Object) -> Steps[M
     more = (("x-amz-meta-s3batch", "parts"),)
     findings = yield from parts_findings(PartsCopy(scratch, head.headers, target.bucket, target.key, more), _PARTS)
     yield from _expect_conditions(copy, call, source, target)
-    if copy.skip_existing is not None:
+    if copy.has_target_condition:
         absent, same = yield from _target_findings(call, source, target)
         findings |= {"target_absence": absent, "target_condition": same}
     return {**findings, **({"locks": UNPROVEN} if has_locks else {})}

@@ -164,6 +164,7 @@ class CopyObject(Operation):
     )
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectCopy"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     compares: ClassVar[str] = (
         "that the copy is there; its size, and its ETag where it is an MD5; what is declared of storage class, "
         "encryption, key, metadata, content headers, redirect, checksum, tags, ACL, retention and legal hold"
@@ -204,6 +205,10 @@ class CopyObject(Operation):
         variant.validate()
         return variant
 
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("archive", "by-date", "GLACIER_IR")
+
     def problems(self) -> list[str]:  # noqa: D102
         return copy_problems(self)
 
@@ -240,6 +245,11 @@ class CopyObject(Operation):
         buckets = str(self.target_bucket), obj.bucket
         is_alias = any(bucket.startswith("arn:") or bucket.endswith("-s3alias") for bucket in buckets)
         return target == obj.key and (buckets[0] == buckets[1] or is_alias)
+
+    @property
+    def has_target_condition(self) -> bool:
+        """Whether it matters what the store makes of conditions on the target of a copy."""
+        return self.skip_existing is not None
 
     @property
     def payer(self) -> Headers:

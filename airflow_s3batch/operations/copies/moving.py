@@ -12,27 +12,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from airflow_s3batch.core.errors import ArgumentError, CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.base import Replay
 from airflow_s3batch.operations.bodies.multipart import e_tag_made
-from airflow_s3batch.operations.bodies.sameness import changed_message, is_md5
-from airflow_s3batch.operations.bodies.skipping import IGNORED
-from airflow_s3batch.operations.bodies.sources import HEAD_SOURCE, Headers, e_tag_in, through_source
+from airflow_s3batch.operations.bodies.sameness import changed_message, has_same_body, is_md5
+from airflow_s3batch.operations.bodies.skipping import CONFLICTS, HONOURED, IF_ABSENT, IGNORED, REFUSED
+from airflow_s3batch.operations.bodies.sources import (
+    HEAD_SOURCE,
+    HEAD_WITH_CHECKSUM,
+    Headers,
+    e_tag_in,
+    through_source,
+)
 from airflow_s3batch.operations.copies import copy_probe
 from airflow_s3batch.operations.copies.copying import CopyObject
 from airflow_s3batch.operations.copies.source_conditions import condition_headers, unfulfilled
-from airflow_s3batch.operations.copies.traces import is_made_of
+from airflow_s3batch.operations.copies.traces import is_made_of, is_made_since, is_made_since_job_began
 from airflow_s3batch.operations.deletes.deleting import DeleteObject
-from airflow_s3batch.operations.probing import HEAD
+from airflow_s3batch.operations.probing import HEAD, HEAD_MAYBE
 from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
 from airflow_s3batch.operations.verification import Done
 
 MOVED = Outcome(204)
+_CHECKED = Call("HeadObject", {"ChecksumMode": "ENABLED"}, wants_headers=True)
 _GONE = 404
+TARGET_EXISTS = "TargetExists"
+_TAKEN = (
+    "the target is there already, and is kept. If it is an object of this manifest that has yet to be moved, clear the "
+    "task when it is; MoveObject(…, overwrite=True) overwrites"
+)
 _OTHERS_GONE = frozenset({"NoSuchBucket", "NoSuchUpload"})
 """Codes of a 404 that say nothing of the original."""
 
@@ -52,8 +64,13 @@ class MoveObject(CopyObject):
     began; the manifest's ETag, or its size where ETags can't be compared, tells. Objects under a lock are copied, and
     reported with the refusal of the delete.
 
-    No target may be the key of another object of the manifest, or of two: objects are moved in no certain order, so one
-    would overwrite the other before it is moved, or after.
+    What stands at the target is kept: the copy is made under ``If-None-Match: *``, and an object whose target is there
+    already stays and is reported as ``TargetExists``. So it is where the target is the key of another object of
+    the manifest, or of two: objects are moved in no certain order, and a later attempt moves those whose targets have
+    become free. Where the store ignores that condition the target is looked at first, and what somebody writes to it in
+    the instant between look and copy is overwritten. A target that an earlier attempt has copied before it died is
+    known by its ETag, or by a checksum that both objects show; under KMS, without checksums, it is not, and the object
+    is reported as above.
 
     Takes the fields of `CopyObject` but for *skip_existing*, for what is skipped would not be moved.
 
@@ -61,10 +78,13 @@ class MoveObject(CopyObject):
         bypass_governance_retention: delete versions under GOVERNANCE retention (needs the permission of that name).
         allow_unconditional: delete the original even where the store ignores conditions on deletes, so that a body
             written at the same moment may be lost.
+        overwrite: overwrite what stands at the target, be it another object of the manifest that was moved there, or
+            has yet to be moved away: its body is lost then, unless the target's bucket keeps versions.
     """
 
     bypass_governance_retention: bool = False
     allow_unconditional: bool = False
+    overwrite: bool = False
     _delete: DeleteObject = field(init=False, repr=False, compare=False)
     _twins: dict[Call, Call] = field(init=False, repr=False, compare=False)
 
@@ -94,6 +114,10 @@ class MoveObject(CopyObject):
         object.__setattr__(self, "_delete", delete)
         object.__setattr__(self, "_twins", {})
 
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("archive")
+
     def problems(self) -> list[str]:  # noqa: D102
         found = super().problems()
         if self.skip_existing is not None:
@@ -101,7 +125,7 @@ class MoveObject(CopyObject):
                 "skip_existing: what is skipped would not be moved; use "
                 "[CopyObject(…, skip_existing='same-etag'), DeleteObject()]"
             )
-        for name in ("bypass_governance_retention", "allow_unconditional"):
+        for name in ("bypass_governance_retention", "allow_unconditional", "overwrite"):
             if not isinstance(getattr(self, name), bool):
                 found.append(f"{name}={getattr(self, name)!r}: expected True or False")
         return found
@@ -124,16 +148,59 @@ class MoveObject(CopyObject):
             return refused
         pinned = (("x-amz-copy-source-if-match", f'"{e_tag}"'),)
         seen = obj._replace(e_tag=e_tag, size=int(head.headers.get("content-length") or 0))
-        copied = yield from self.copied(seen, target, pinned, context)
-        if not copied.is_success:
+        copied = yield from self._copied(seen, target, pinned, context)
+        kept = yield from self._kept(seen, target, head, copied, context)
+        return kept if kept is not None else (yield from self._deleted(seen, context))
+
+    def _kept(
+        self, obj: S3Object, target: str, head: Response, copied: Response, context: RunContext
+    ) -> Steps[Outcome | None]:
+        """Return the outcome of *obj*, which *head* shows, if *copied*, the answer to the copy, is a reason to stop."""
+        if copied.is_success:
+            why = yield from self._why_not_copied(target, head, copied)
+        elif copied.status in CONFLICTS and not self.overwrite:
+            there = yield Request(_CHECKED, str(self.target_bucket), target)
+            if not there.is_success:  # then the condition on the source did not hold
+                return copied.outcome()
+            if not (yield from self._is_ours(obj, head, copied, there, context)):
+                return Outcome(412, TARGET_EXISTS, f"the original is kept: {_TAKEN}")
+            why = ""
+        else:
             return (yield from self._gone(obj, target, copied, context))
-        if why := (yield from self._why_not_copied(target, head, copied)):
+        if why:
             return Outcome(412, "PreconditionFailed", f"the original is kept: {why}")
         if context.capabilities.findings.get("locks") == copy_probe.UNPROVEN:
             shown = yield from copy_probe.lock_shown(self, target, MOVED)
-            if not shown.is_success:
-                return shown._replace(message=f"the original is kept: {shown.message}")
-        return (yield from self._deleted(seen, context))
+            return None if shown.is_success else shown._replace(message=f"the original is kept: {shown.message}")
+        return None
+
+    @property
+    def has_target_condition(self) -> bool:  # noqa: D102
+        return not self.overwrite
+
+    def _copied(self, obj: S3Object, target: str, pinned: Headers, context: RunContext) -> Steps[Response]:
+        """Copy *obj* if nothing stands at *target*; a look tells where the store does not, or after gigabytes only."""
+        if self.overwrite:
+            return (yield from self.copied(obj, target, pinned, context))
+        known = context.capabilities
+        absence = known.findings.get("target_absence", HONOURED if known.is_aws else IGNORED)
+        if absence != HONOURED or self._is_large(obj):
+            there = yield Request(HEAD_MAYBE, str(self.target_bucket), target)
+            if there.status != _GONE:
+                return Response(412, {}, b"", TARGET_EXISTS, _TAKEN) if there.is_success else there
+        return (yield from self.copied(obj, target, pinned, context, () if absence == REFUSED else IF_ABSENT))
+
+    def _is_ours(
+        self, obj: S3Object, head: Response, copied: Response, there: Response, context: RunContext
+    ) -> Steps[bool]:
+        """Return whether *there* shows a copy of *obj*, which *head* shows, that an earlier try or attempt has made."""
+        is_by_us = copied.is_retried and is_made_since(head, there)
+        if not is_by_us and not (context.is_replay and is_made_since_job_began(there, context)):
+            return False
+        if has_same_body(head.headers, there.headers):
+            return True
+        checked = yield Request(HEAD_WITH_CHECKSUM, obj.bucket, obj.key, obj.version_id, self.payer)
+        return checked.is_success and has_same_body(checked.headers, there.headers)
 
     def _gone(self, obj: S3Object, target: str, response: Response, context: RunContext) -> Steps[Outcome]:
         """Return what it means that the source can't be read: if it is gone, an earlier attempt may have moved it."""

@@ -17,7 +17,7 @@ def is_made_of(obj: S3Object, head: Response, context: RunContext) -> bool:
     The manifest's ETag settles whether it is a copy; where a copy gets another one (multipart, KMS), the size has to
     agree. What stood there before the job began, or can't be compared, is not taken for its copy.
     """
-    if not head.is_success or not _is_younger(head, context.elapsed_s()):
+    if not head.is_success or not is_made_since_job_began(head, context):
         return False
     seen, length = head.headers.get("etag", "").strip('"'), head.headers.get("content-length", "")
     if obj.size is not None and length != str(obj.size):
@@ -31,13 +31,13 @@ def _may_differ(was: str | None, seen: str, head: Response) -> bool:
     return was is None or is_kms or "-" in was or "-" in seen
 
 
-def _is_younger(head: Response, seconds: float) -> bool:
-    """Return whether *head* shows an object that was written in the last *seconds*, by the store's own clock."""
+def is_made_since_job_began(head: Response, context: RunContext) -> bool:
+    """Return whether *head* shows an object that was written since the first attempt began, by the store's clock."""
     try:
         now, written = (parsedate_to_datetime(head.headers.get(name, "")) for name in ("date", "last-modified"))
     except (TypeError, ValueError):
         return False
-    return (now - written).total_seconds() < seconds + _LEEWAY_S
+    return (now - written).total_seconds() < context.elapsed_s() + _LEEWAY_S
 
 
 def is_made_since(begun: Response, head: Response) -> bool:

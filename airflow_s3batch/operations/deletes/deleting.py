@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
@@ -88,6 +88,10 @@ class DeleteObject(Operation):
         params: dict[str, Any] = {"BypassGovernanceRetention": True} if self.bypass_governance_retention is True else {}
         object.__setattr__(self, "_single", Call("DeleteObject", params))
         object.__setattr__(self, "_bulk", Call("DeleteObjects", {**params, "Delete": {"Objects": [{"Key": "-"}]}}))
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls()
 
     def problems(self) -> list[str]:  # noqa: D102
         found: list[str] = []

@@ -86,6 +86,7 @@ class LambdaInvoke(Operation):
     requests: ClassVar[tuple[str, ...]] = ("Invoke",)
     replay: ClassVar[Replay] = Replay.UNSAFE
     managed_name: ClassVar[str] = "LambdaInvoke"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     is_probed: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -93,6 +94,10 @@ class LambdaInvoke(Operation):
         if self.is_idempotent is True:
             object.__setattr__(self, "replay", Replay.SAFE)
         super().__post_init__()
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("greet", "2.0", {"word": "hello"})
 
     def problems(self) -> list[str]:  # noqa: D102
         found = text_problems(function_arn=self.function_arn, schema_version=self.schema_version)

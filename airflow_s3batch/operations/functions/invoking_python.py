@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import DRY_RUN, NOT_ATTEMPTED, SUCCESS, Outcome
@@ -64,6 +64,7 @@ class PythonInvoke(Operation):
     timeout_s: float | None = None
 
     name: ClassVar[str] = "python_invoke"
+    unbilled: ClassVar[str] = "All that the function does."
     unverifiable: ClassVar[str] = "what a function should have left is known to the function alone"
     replay: ClassVar[Replay] = Replay.UNSAFE
     is_probed: ClassVar[bool] = False
@@ -81,6 +82,10 @@ class PythonInvoke(Operation):
     def path(self) -> str:
         """The function's path."""
         return str(self.function)
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("my_lake.checks:verify")
 
     def problems(self) -> list[str]:  # noqa: D102
         found = []

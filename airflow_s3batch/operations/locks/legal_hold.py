@@ -49,6 +49,7 @@ class PutObjectLegalHold(Operation):
     requests: ClassVar[tuple[str, ...]] = ("PutObjectLegalHold",)
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectLegalHold"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     goes_with_object: ClassVar[bool] = True
     compares: ClassVar[str] = "the legal hold's status"
 
@@ -58,6 +59,10 @@ class PutObjectLegalHold(Operation):
         object.__setattr__(self, "is_probed", not self.confirmed)
         is_open = self.columns() or self.has_templates  # for_object and render make the operation that is sent
         object.__setattr__(self, "_call", Call("PutObjectLegalHold", {} if is_open else self.managed_form()))
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("ON")
 
     def problems(self) -> list[str]:  # noqa: D102
         found = choice_problems(get_args(OnOff), status=self.status)

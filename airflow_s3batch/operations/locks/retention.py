@@ -73,6 +73,7 @@ class PutObjectRetention(Operation):
     requests: ClassVar[tuple[str, ...]] = ("PutObjectRetention",)
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectRetention"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     goes_with_object: ClassVar[bool] = True
     compares: ClassVar[str] = "mode and time of the retention, and an event hold"
     denied_for: ClassVar[str] = (
@@ -85,6 +86,10 @@ class PutObjectRetention(Operation):
         object.__setattr__(self, "_calls", {})
         object.__setattr__(self, "is_probed", not self.confirmed)
         super().__post_init__()
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("GOVERNANCE", "2030-01-01T00:00:00+00:00")
 
     def problems(self) -> list[str]:  # noqa: D102
         found = choice_problems(get_args(LockMode), mode=self.mode)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
@@ -128,6 +128,10 @@ class RewriteObject(Operation):
         named = {"StorageClass": self.storage_class, "ChecksumAlgorithm": self.checksum_algorithm}
         given = {name: value for name, value in named.items() if value is not None}
         return {**EncryptionChoice.of(self).copy_params(), **given}
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("SSE-S3")
 
     def problems(self) -> list[str]:  # noqa: D102
         found = [*EncryptionChoice.of(self).problems(), *self.content.problems()]

@@ -78,6 +78,7 @@ class UpdateObjectEncryption(Operation):
     replay: ClassVar[Replay] = Replay.CHECK
     skips_done: ClassVar[bool] = True
     managed_name: ClassVar[str] = "S3UpdateObjectEncryption"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     ends_sequence: ClassVar[str] = "it may make another version of the object, which steps after it would not work on"
 
     def __post_init__(self) -> None:
@@ -93,6 +94,10 @@ class UpdateObjectEncryption(Operation):
     def _params(self) -> dict[str, Any]:
         bucket_key = {} if self.bucket_key_enabled is None else {"BucketKeyEnabled": self.bucket_key_enabled}
         return {"ObjectEncryption": {"SSEKMS": {"KMSKeyArn": self.kms_key_id, **bucket_key}}}
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls("arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555")
 
     def problems(self) -> list[str]:  # noqa: D102
         found = EncryptionChoice.of(self).problems()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 from xml.sax.saxutils import escape
 
 from airflow_s3batch.core.objects import S3Object
@@ -67,6 +67,10 @@ class MergeObjectTagging(Operation):
     skips_done: ClassVar[bool] = True
     invalid_code: ClassVar[str] = "InvalidTag"
     compares: ClassVar[str] = "that merging the tags once more would change nothing"
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls({"team": Column("team")}, ["legacy"])
 
     def problems(self) -> list[str]:  # noqa: D102
         if not isinstance(self.tags, Mapping):

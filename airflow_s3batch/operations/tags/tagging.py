@@ -66,6 +66,7 @@ class PutObjectTagging(Operation):
     requests: ClassVar[tuple[str, ...]] = ("PutObjectTagging",)
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3PutObjectTagging"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     goes_with_object: ClassVar[bool] = True
     invalid_code: ClassVar[str] = "InvalidTag"
     compares: ClassVar[str] = "the whole tag set"
@@ -75,6 +76,10 @@ class PutObjectTagging(Operation):
         super().__post_init__()
         tag_set = [{"Key": key, "Value": value} for key, value in self.tags.items()]
         object.__setattr__(self, "_call", Call("PutObjectTagging", {"Tagging": {"TagSet": tag_set}}))
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls({"quarantine": "true"})
 
     def problems(self) -> list[str]:  # noqa: D102
         if not isinstance(self.tags, Mapping) or not self.tags:
@@ -128,9 +133,14 @@ class DeleteObjectTagging(Operation):
     requests: ClassVar[tuple[str, ...]] = ("DeleteObjectTagging",)
     replay: ClassVar[Replay] = Replay.SAFE
     managed_name: ClassVar[str] = "S3DeleteObjectTagging"
+    managed_most_objects: ClassVar[int] = 20_000_000_000
     goes_with_object: ClassVar[bool] = True
     compares: ClassVar[str] = "that there are no tags"
     _call: ClassVar[Call] = Call("DeleteObjectTagging")
+
+    @classmethod
+    def example(cls) -> Self:  # noqa: D102
+        return cls()
 
     def problems(self) -> list[str]:  # noqa: D102
         return []

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from fakes import TaskInstance
 
 from airflow_s3batch import BatchApprovalOperator
+from airflow_s3batch.core.formats import JOB as JOB_FORMAT
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, ShardFile
 from airflow_s3batch.core.objects import S3Object
@@ -45,6 +46,7 @@ def publish(
     manifest = Manifest(JOB, len(keys), 10 * len(keys), 250, (), files, "f", None, classes)
     storage.write(LAYOUT.manifest, manifest.to_json().encode())
     document = {
+        "format": JOB_FORMAT,
         "selection": {"kind": "inventory", "inventory": "s3://inv/lake", "where": where, "guards": {"max_objects": 9}},
         "source": {"manifest": "s3://inv/lake/2026/manifest.json", "created": "2026-11-20T01:00:00+00:00"},
         **job,
@@ -91,10 +93,17 @@ def asking(**arguments: Any) -> BatchApprovalOperator:
     return BatchApprovalOperator(**{**defaults, **arguments})
 
 
-def context(manifest_try: int = 1, **xcoms: Any) -> dict[str, Any]:
-    """Return what Airflow gives the task once the manifest is published."""
+class StateStore(dict[str, Any]):
+    """What Airflow, from 3.3 on, keeps of a task instance when it is cleared."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+def context(manifest_try: int = 1, state: StateStore | None = None, **xcoms: Any) -> dict[str, Any]:
+    """Return what Airflow gives the task once the manifest is published; before 3.3 there is no *state*."""
     ti = TaskInstance(task_id="job.approve")
     ti.id = "0191a6e4-0000-7000-8000-000000000000"  # type: ignore[attr-defined]
     ti.xcoms["job.manifest", "manifest"] = {"job": str(JOB), "rows": 3, "try_number": manifest_try}
     ti.xcoms.update({("job.rehearse", key): value for key, value in xcoms.items()})
-    return {"ti": ti, "task_instance": ti}
+    return {"ti": ti, "task_instance": ti, **({} if state is None else {"task_state_store": state})}

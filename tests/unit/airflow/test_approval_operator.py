@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.standard.operators import hitl
-from approvals_asked import JOB, LAYOUT, Airflow, WaitsError, asking, context, publish
+from approvals_asked import JOB, LAYOUT, Airflow, StateStore, WaitsError, asking, context, publish
 
 from airflow_s3batch import BatchApprovalOperator, BatchOperationOperator
 from airflow_s3batch.approvals import Approval, approval_for, approval_problems
-from airflow_s3batch.core.approval_record import APPROVED, ASKED, REJECTED
+from airflow_s3batch.core.approval_record import APPROVED, ASKED, REJECTED, manifest_mark
 from airflow_s3batch.core.errors import ApprovalError, ArgumentError
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.engine.approval import check_approved, read_approval
 from airflow_s3batch.hooks.airflow_names import AirflowFailException
 from airflow_s3batch.operations import CopyObject, DeleteObject, MoveObject, PutObjectTagging
+from airflow_s3batch.operators.approved import check_approval
 from airflow_s3batch.operators.rehearsal import BatchRehearsalOperator
 
 if TYPE_CHECKING:
@@ -60,6 +62,11 @@ def approved(storage: MemoryStorage, operation: Any = None, told: dict[str, Any]
     with pytest.raises(WaitsError):
         ask(task, told)
     answer(task, told, "Approve")
+
+
+def may_run(storage: MemoryStorage, told: dict[str, Any]) -> None:
+    """Check what an operation task checks before it begins."""
+    check_approval("job.approve", str(JOB), DeleteObject(), lambda: storage, lambda _: None, told["ti"])
 
 
 # -- what is asked -----------------------------------------------------------------------------
@@ -277,13 +284,16 @@ def test_operation_tasks_refuse_to_start(storage: MemoryStorage, airflow: Airflo
 def test_clearing_the_task_asks_again_and_replanning_does_not(storage: MemoryStorage, airflow: Airflow) -> None:
     """The manifest task's try tells whether the question was cleared, or the whole job was begun again."""
     publish(storage)
-    approved(storage, told=context(manifest_try=1))
-    found = ask(asking(), context(manifest_try=2))
+    state = StateStore()
+    approved(storage, told=context(manifest_try=1, state=state))
+    told = context(manifest_try=2, state=state)
+    found = ask(asking(), told)
     assert found["asked"] is False
     assert "approved by alice" in found["why"]
     assert len(airflow.asked) == 1
+    may_run(storage, told)
     with pytest.raises(WaitsError):
-        ask(asking(), context(manifest_try=2))
+        ask(asking(), context(manifest_try=2, state=state))
     assert len(airflow.asked) == 2
     with pytest.raises(ApprovalError, match="nobody has answered yet"):
         check_approved(storage, JOB, DeleteObject(), "job.approve")
@@ -291,13 +301,90 @@ def test_clearing_the_task_asks_again_and_replanning_does_not(storage: MemorySto
 
 def test_what_has_changed_is_asked_again(storage: MemoryStorage, airflow: Airflow) -> None:
     publish(storage)
-    approved(storage)
+    state = StateStore()
+    approved(storage, told=context(state=state))
     with pytest.raises(WaitsError):
-        ask(asking(operation=MoveObject("t")), context(manifest_try=2))
-    approved(storage)
+        ask(asking(operation=MoveObject("t")), context(manifest_try=2, state=state))
+    approved(storage, told=context(state=state))
     publish(storage, ("other",))
     with pytest.raises(WaitsError):
-        ask(asking(), context(manifest_try=2))
+        ask(asking(), context(manifest_try=2, state=state))
+
+
+def forge(storage: MemoryStorage) -> None:
+    """Write what Alice would have left: who may write to the job's folder knows all of it."""
+    told = context()
+    task = asking()
+    with pytest.raises(WaitsError):
+        ask(task, told)
+    record = read_approval(storage, LAYOUT)
+    assert record is not None
+    storage.write(LAYOUT.approval, record.answered(APPROVED, "alice", "2026-11-23T12:00:00Z").to_json().encode())
+
+
+def test_an_answer_that_nobody_gave_in_airflow_starts_nothing(storage: MemoryStorage, airflow: Airflow) -> None:
+    """A forged file is whole and about this very job; what the approval task has told Airflow is what counts."""
+    publish(storage)
+    forge(storage)
+    with pytest.raises(ApprovalError, match=r"says that it was approved by alice .* not what that task has told Air"):
+        may_run(storage, context())
+    task, told = asking(), context()
+    with pytest.raises(WaitsError):
+        ask(task, told)
+    answer(task, told, "Reject")
+    forge(storage)
+    with pytest.raises(ApprovalError, match="not what that task has told Airflow"):
+        may_run(storage, told)
+    with pytest.raises(WaitsError):
+        ask(task, told)
+    answer(task, told, "Approve")
+    may_run(storage, told)
+
+
+def test_a_manifest_that_was_exchanged_after_the_answer_is_not_worked_on(
+    storage: MemoryStorage, airflow: Airflow
+) -> None:
+    """Neither as it is, nor with the answer changed to suit it."""
+    publish(storage)
+    told = context()
+    approved(storage, told=told)
+    other = publish(storage, ("another", "key"))
+    with pytest.raises(ApprovalError, match="for another manifest"):
+        may_run(storage, told)
+    record = read_approval(storage, LAYOUT)
+    assert record is not None
+    storage.write(LAYOUT.approval, replace(record, manifest=manifest_mark(other)).to_json().encode())
+    with pytest.raises(ApprovalError, match="not what that task has told Airflow"):
+        may_run(storage, told)
+
+
+@pytest.mark.parametrize("state", [None, StateStore(), StateStore(s3batch_approval="another")], ids=str)
+def test_a_forged_answer_keeps_nobody_from_being_asked(
+    storage: MemoryStorage, airflow: Airflow, state: StateStore | None
+) -> None:
+    """Neither at the first try, nor when the whole job is begun again; also where Airflow has no memory for it."""
+    publish(storage)
+    forge(storage)
+    with pytest.raises(WaitsError):
+        ask(asking(), context(manifest_try=2, state=state))
+
+
+def test_a_memory_that_fails_makes_airflow_ask_again(storage: MemoryStorage, airflow: Airflow) -> None:
+    """The answer counts all the same, once."""
+
+    class Broken(StateStore):
+        def set(self, key: str, value: Any) -> None:
+            raise RuntimeError("no answer")
+
+        def get(self, key: str, default: Any = None) -> Any:
+            raise RuntimeError("no answer")
+
+    publish(storage)
+    told = context(state=Broken())
+    approved(storage, told=told)
+    may_run(storage, told)
+    with pytest.raises(WaitsError):
+        ask(asking(), context(manifest_try=2, state=Broken()))
 
 
 def test_a_no_is_asked_again_when_the_job_is_begun_again(storage: MemoryStorage, airflow: Airflow) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_s3batch.core import errors
 from airflow_s3batch.hooks.airflow_names import AirflowException, AirflowFailException
-from airflow_s3batch.hooks.errors import airflow_errors
+from airflow_s3batch.hooks.errors import RUNBOOK, airflow_errors
 
 
 def kinds(base: type[errors.S3BatchError] = errors.S3BatchError) -> Iterator[type[errors.S3BatchError]]:
@@ -36,3 +36,10 @@ def test_other_exceptions_pass_through() -> None:
     """They are bugs, or Airflow's own."""
     with pytest.raises(KeyError), airflow_errors():
         raise KeyError("k")
+
+
+def test_the_log_names_the_class_and_its_place_in_the_runbook(caplog: pytest.LogCaptureFixture) -> None:
+    """Airflow's exception no longer tells which it was."""
+    with caplog.at_level("INFO"), pytest.raises(AirflowException), airflow_errors():
+        raise errors.AccessError("a sentence")
+    assert f"AccessError: what to do about it is in {RUNBOOK}#accesserror" in caplog.text

@@ -127,6 +127,17 @@ def test_params_that_every_run_must_be_given(planner: dict[str, Any]) -> None:
     assert planner["selection"].params == {"prefix": "logs/"}
 
 
+@pytest.mark.parametrize("template", ["{{ params.prefix }}", "{{params['prefix']}}"])
+def test_parameter_that_is_the_dags_of_its_name_has_the_runs_value(planner: dict[str, Any], template: str) -> None:
+    """Airflow puts it over the Dag's, so rendering would give the template itself; an empty one is an error, too."""
+    task = operator(where="starts_with(key, $prefix)", params={"prefix": template})
+    task.render_template_fields({"params": {**task.params.dump(), "other": 1}})
+    execute(task, TaskInstance(), params={"prefix": "logs/"})
+    assert planner["selection"].params == {"prefix": "logs/"}
+    with pytest.raises(AirflowFailException, match="'prefix' rendered to ''"):
+        execute(task, TaskInstance(), params={"prefix": ""})
+
+
 @pytest.mark.parametrize("rendered", ["", " ", "None"])
 @pytest.mark.parametrize("listed", [False, True])
 def test_parameter_whose_template_renders_to_nothing_is_an_error(

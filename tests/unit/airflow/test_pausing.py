@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import types
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,9 @@ from airflow_s3batch.core.control import PAUSE, Control
 from airflow_s3batch.core.errors import AccessError, ArgumentError, InfrastructureError, PausedError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.outcomes import Summary, Tally
+from airflow_s3batch.core.running_record import RunningRecord
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.rivalry import RivalAtWorkError, RivalWatch
 from airflow_s3batch.hooks.airflow_names import AirflowException
 from airflow_s3batch.hooks.s3 import StoreSettings
 from airflow_s3batch.managed import CANCELLED_BY_TASK, BucketRef
@@ -323,3 +326,51 @@ def test_where_to_wait_is_checked_while_the_dag_is_parsed() -> None:
         operator(deferrable="no")
     with pytest.raises(ArgumentError, match="deferrable=1 is not a bool"):
         BatchOperationOperator.partial(task_id="run", operation=SetTag("k"), deferrable=1)
+
+
+RIVAL = RunningRecord("s3://ops/s3batch/job-2", "s3://ops/s3batch/job-2/run/g0001", "run", "set_tag", "w")
+
+
+def rival_at_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let another job be at work, as long as it has a sign of life that has not ended."""
+    pulses = JobLayout(S3Url.parse(RIVAL.job_url)).operation("run").generation(1)
+    world.storage.write(pulses.pulse(0, "0001-1700000000000-abc123", 0, 0, "runs"), b"")
+
+    def run_shard(*_: Any, **__: Any) -> Summary:
+        if not any(url.key.endswith("_runs") for url in world.storage.files):
+            return Summary(Tally(succeeded=50_000))
+        error = RivalAtWorkError("tag, shard 3: waits")
+        error.rival = asdict(RIVAL)
+        raise error
+
+    monkeypatch.setattr(sys.modules["airflow_s3batch.engine.shard"], "run_shard", run_shard)
+
+
+def end_rival(world: World) -> None:
+    world.storage.files = {url: body for url, body in world.storage.files.items() if not url.key.endswith("_runs")}
+
+
+def test_a_task_that_waits_for_another_job_is_deferred_until_that_has_ended(
+    world: World, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds no worker slot meanwhile; whether the own job is paused is another matter."""
+    rival_at_work(world, monkeypatch)
+    trigger = deferred(lambda: execute(operator(if_running="wait"), context))
+    assert trigger.rival == asdict(RIVAL)
+    event = event_of(trigger, between=lambda: end_rival(world))
+    assert event["why"] == "s3://ops/s3batch/job-2 is not at work any more"
+
+
+def test_where_there_is_no_triggerer_it_waits_in_place(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rival_at_work(world, monkeypatch)
+    looks = []
+
+    def look(self: RivalWatch) -> str:
+        looks.append(self)
+        end_rival(world)
+        return "" if len(looks) < 3 else "gone"
+
+    monkeypatch.setattr(RivalWatch, "look", look)
+    task = operator(if_running="wait", deferrable=False)
+    task._wait_in_place(asdict(RIVAL))
+    assert len(looks) == 3

@@ -70,6 +70,21 @@ def test_operation_that_is_wrong_once_rendered_fails_without_retries() -> None:
         task.render_template_fields({"nothing": ""})
 
 
+def test_a_template_can_not_reach_into_python() -> None:
+    """A template in the Dag has no way out of Jinja, and a value of a run's conf that is one itself is refused."""
+    from airflow.sdk import DAG
+
+    with DAG("sandbox", schedule=None):
+        out = BatchOperationOperator(
+            task_id="out", operation=SetTag("k", "{{ ''.__class__.__mro__[1].__subclasses__() }}"), shard=SHARD
+        )
+        conf = BatchOperationOperator(task_id="conf", operation=SetTag("k", "{{ params.team }}"), shard=SHARD)
+    with pytest.raises(Exception, match="unsafe"):
+        out.render_template_fields({})
+    with pytest.raises(AirflowFailException, match="a template that is not rendered"):
+        conf.render_template_fields({"params": {"team": "{{ 7 * 7 }}"}})
+
+
 def test_literal_braces_of_an_operation_without_templates_are_left_alone() -> None:
     """Only texts with Jinja go through Jinja."""
     task = BatchOperationOperator(task_id="run", operation=SetTag("a{#b", "100 %}"), shard=SHARD)
@@ -147,6 +162,24 @@ def test_retries_are_three_unless_somebody_says_otherwise(
         plain = BatchOperationOperator(task_id="one", operation=SetTag("k"), shard=SHARD, **explicit)
     assert mapped.retries == expected
     assert plain.retries == expected
+
+
+def test_a_task_of_a_job_whose_worker_is_lost_is_retried() -> None:
+    """Each of them: the manifest and the report, too, find what an earlier try has left."""
+    from airflow.sdk import DAG
+
+    with DAG("d", schedule=None) as dag:
+        s3_batch_job(
+            "job",
+            inventory="s3://inv/lake",
+            where="TRUE",
+            operation=SetTag("k"),
+            job_url="s3://ops/x",
+            rehearse=10,
+            verification=True,
+            approval=True,
+        )
+    assert {task.task_id: task.retries > 0 for task in dag.tasks} == dict.fromkeys(dag.task_ids, True)
 
 
 def test_task_groups_default_args_count_too() -> None:

@@ -14,11 +14,12 @@ from airflow_s3batch.cli import asking, aws_jobs, exits
 from airflow_s3batch.cli.commands import status
 from airflow_s3batch.core.control import Control, read_control
 from airflow_s3batch.core.errors import AccessError
-from airflow_s3batch.core.layout import GenerationLayout, JobLayout
+from airflow_s3batch.core.layout import GenerationLayout, JobLayout, shared_rates
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.engine.shared_share import sharer_name
 from airflow_s3batch.managed.round_files import StoredRequest, write_harvested, write_request
 from airflow_s3batch.managed.round_files import write_job as write_aws_job
 from airflow_s3batch.operations import PutObjectTagging
@@ -272,3 +273,21 @@ def test_importing_the_commands_is_cheap() -> None:
         text = (Path(status.__file__).parent / f"{name}.py").read_text()
         top = text.partition("\ndef ")[0].partition("if TYPE_CHECKING")[0]
         assert not any(word in top for word in ("rich", "boto", "pyarrow", "managed", "engine")), name
+
+
+def test_status_and_jobs_tell_who_shares_a_rate_at_the_moment(store: MemoryStorage, job: JobLayout) -> None:
+    """The lowest limit that is stated counts; who was killed long ago is left out."""
+    begun(store, job, [100])
+    folder = shared_rates(job.jobs, "lake")
+    for number, (name, limit) in enumerate([(job.name, 3_500), ("other-job", 900), ("other-job", 900)]):
+        store.write(folder / sharer_name(name, attempt(number), limit, float("inf")), b"")
+    gone = shared_rates(job.jobs, "gone") / sharer_name(job.name, attempt(9), 5, 5)
+    store.write(gone, b"")
+    store.modified[gone] = datetime.now(UTC) - timedelta(hours=1)
+    line = f"rate 'lake': 900 requests/s, shared by 2 jobs ({', '.join(sorted([job.name, 'other-job']))}), 3 tasks"
+    assert line in " ".join(s3batch(store, "status", str(job.url)).out.split())
+    shown = " ".join(s3batch(store, "jobs", str(job.jobs)).out.split())
+    assert line in shown
+    assert "gone" not in shown
+    (told,) = json.loads(s3batch(store, "status", str(job.url), "--json").out)["shared_rates"]
+    assert (told["name"], told["per_s"], told["tasks"]) == ("lake", 900, 3)

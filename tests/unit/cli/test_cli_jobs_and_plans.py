@@ -215,6 +215,13 @@ def test_the_policy_of_an_operation_needs_no_store() -> None:
     managed = ("--engine", "managed", "--role-arn", "arn:aws:iam::123456789012:role/r")
     tagging = ("iam-policy", "--operation", '{"operation": "PutObjectTagging", "tags": {"a": "b"}}', *asked[3:])
     assert set(json.loads(s3batch(Unreachable(), *tagging, *managed).out)) == {"caller", "role", "trust"}
+    listed = json.loads(s3batch(Unreachable(), *tagging, "--listing", "s3://lake/x", "--versions").out)
+    assert "s3:ListBucketVersions" in str(listed)
+    read = json.loads(s3batch(Unreachable(), *tagging, "--rows", "s3://inv/a.csv", "--report", "s3://ops/job").out)
+    assert {"Rows", "Report"} <= {one["Sid"] for one in read["Statement"]}
+    looked_at_again = json.loads(s3batch(Unreachable(), *tagging, "--verification").out)
+    (statement,) = [one for one in looked_at_again["Statement"] if one["Sid"] == "Verification"]
+    assert "s3:GetObjectTagging" in statement["Action"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import queue
 import select
 import threading
 from collections.abc import Callable, Iterator
@@ -168,6 +169,27 @@ def test_a_thread_that_hangs_is_given_up_and_another_takes_its_place(loop: Loop,
     assert {tag: response.value for tag, response in loop.hear().items()} == {last: 4}
 
 
+def test_a_worker_that_has_just_taken_an_errand_is_not_free(
+    loop: Loop, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the queue and the function it looks idle; an errand that comes then gets a worker of its own."""
+    taken = threading.Semaphore(0)
+
+    class SlowQueue(queue.SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            job = super().get(block, timeout)
+            taken.release()
+            gate.wait(HANG_S)
+            return job
+
+    monkeypatch.setattr(module, "SimpleQueue", SlowQueue)
+    for _ in range(2):
+        loop.start(functions.add, 1, 1, workers=2)
+        assert taken.acquire(timeout=HANG_S), "nobody takes it as long as the first one is under way"
+    gate.set()
+    assert len(loop.hear()) == 2
+
+
 def test_too_many_threads_that_hang_end_the_run(
     loop: Loop, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +335,6 @@ def test_what_functions_print_does_not_disturb(loop: Loop, capfd: pytest.Capture
 
 def test_what_can_not_be_pickled_is_told(loop: Loop) -> None:
     tag = loop.start(functions.unpicklable, in_processes=True)
-    assert "pickle" in loop.hear()[tag].message
+    assert loop.hear()[tag].message.startswith("PicklingError: what the function returned can't be pickled (")
     lost = loop.start(lambda: None, in_processes=True)
-    assert "pickle" in loop.hear()[lost].message
+    assert loop.hear()[lost].message.startswith("PicklingError: the function, or its argument, can't be pickled (")

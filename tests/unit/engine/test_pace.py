@@ -15,6 +15,14 @@ def between(counts: dict[int, int], first: int, end: int) -> float:
     return sum(counts.get(second, 0) for second in range(first, end)) / (end - first)
 
 
+def open_wide(window: Window) -> None:
+    """Let *window* open for as long as it takes, from second 0 to 5."""
+    window.open(0.0)
+    window.open(5.0)
+    assert window.size == window.most
+    assert not window.is_starting
+
+
 @pytest.mark.parametrize(
     ("most", "limit", "latency_s"), [(128, 500, 0.05), (500, 500, 0.05), (128, 3_500, 0.02), (500, 3_500, 0.1)]
 )
@@ -59,9 +67,41 @@ def test_from_one_to_five_hundred_takes_less_than_a_minute_whatever_the_latency(
     assert window.size == 500
 
 
+def test_a_window_opens_within_half_a_second_whatever_the_latency() -> None:
+    """No answer is needed for it, so slow functions don't hold it up; and the loop does not sleep meanwhile."""
+    pace = Pace(512)
+    assert pace.window.size == Window.START
+    assert pace.room(0, 0.0) == Window.START
+    assert not pace.allows(16, 0.0)
+    assert 0 < pace.wait_s(0.0) < Window.OPENING_S
+    assert pace.allows(31, 0.1)
+    assert pace.allows(511, 0.51)
+    assert not pace.allows(512, 0.6)
+    assert pace.wait_s(0.6) == math.inf
+    assert pace.window.least == 512
+
+
+def test_a_window_that_is_opening_when_the_store_complains_gives_more_way_and_tries_once_more() -> None:
+    """Half a second after it has joined others it knows that the store is at its limit."""
+    window = Window(512)
+    window.open(0.0)
+    window.open(0.25)
+    assert window.size == 64
+    window.on_throttle(0.25)
+    assert window.size == pytest.approx(64 * Window.OPENING_SHRINK)
+    window.on_success(0.3)
+    assert window.size == pytest.approx(64 * Window.OPENING_SHRINK)
+    window.open(0.3)
+    window.open(0.25 + Window.HOLD_S + 2 * Window.REOPENING_S)
+    assert window.size == pytest.approx(4 * 64 * Window.OPENING_SHRINK)
+    window.on_throttle(1.5)
+    assert not window.is_starting
+
+
 def test_requests_of_one_window_that_fail_together_shrink_it_once() -> None:
     """And hold new requests back for a moment."""
     pace = Pace(100)
+    open_wide(pace.window)
     for _ in range(50):
         pace.on_throttle(10.0)
     assert pace.window.size == pytest.approx(70)
@@ -76,6 +116,7 @@ def test_requests_of_one_window_that_fail_together_shrink_it_once() -> None:
 def test_the_window_shrinks_more_where_less_is_answered_well() -> None:
     """So one that is far too large finds its size in a few steps."""
     window = Window(100)
+    open_wide(window)
     window.on_throttle(10.0)
     for _ in range(40):
         window.on_success(10.0)

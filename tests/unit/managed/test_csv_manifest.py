@@ -23,7 +23,6 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.storage import S3Storage
-from airflow_s3batch.managed import csv_manifest
 from airflow_s3batch.operations import DeleteObjectTagging, ReplicateObject
 
 any_key = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(lambda key: len(key.encode()) <= 1024)
@@ -77,7 +76,7 @@ def test_a_key_that_s3_can_not_have_is_refused(tmp_path: Path) -> None:
 
 def test_too_many_rows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS's limits differ by operation."""
-    monkeypatch.setitem(csv_manifest._MOST_ROWS_OF, "S3DeleteObjectTagging", 2)
+    monkeypatch.setattr(DeleteObjectTagging, "managed_most_objects", 2)
     job = ManagedJob(tmp_path, keys("a", "b", "c"))
     with pytest.raises(ManifestError, match="3 objects, AWS takes 2 in a job of S3DeleteObjectTagging"):
         job.begin(operation=DeleteObjectTagging())

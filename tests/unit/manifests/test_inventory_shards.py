@@ -17,32 +17,44 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@given(st.integers(0, 10**9), st.none() | st.integers(1, 10**6), st.integers(1, 500))
-def test_shards_are_equal_complete_and_not_too_many(rows: int, per_shard: int | None, max_shards: int) -> None:
-    sizes = shard_sizes(rows, per_shard, max_shards)
+@given(st.integers(0, 10**9), st.none() | st.integers(1, 10**6), st.integers(1, 500), st.integers(1, 128))
+def test_shards_are_equal_complete_and_not_too_many(
+    rows: int, per_shard: int | None, max_shards: int, slots: int
+) -> None:
+    sizes = shard_sizes(rows, per_shard, max_shards, slots)
     assert sum(sizes) == rows
     assert len(sizes) <= max_shards
     assert not sizes or (min(sizes) > 0 and max(sizes) - min(sizes) <= 1)
-    if len(sizes) < max_shards and sizes:
+    if len(sizes) < max_shards - (0 if per_shard else slots) and sizes:
         assert max(sizes) <= (per_shard or 150_000)
+    if not per_shard and slots <= len(sizes):
+        assert len(sizes) % slots == 0 or len(sizes) == -(-rows // 50_000)
 
 
 @pytest.mark.parametrize(
-    ("rows", "per_shard", "shards"),
+    ("rows", "per_shard", "slots", "shards"),
     [
-        (0, None, 0),
-        (50_000, None, 1),
-        (50_001, None, 2),
-        (10**6, None, 16),
-        (2_400_000, None, 16),
-        (2_400_001, None, 32),
-        (10**7, None, 80),
-        (10**9, None, 200),
-        (10**6, 50_000, 20),
+        (0, None, 8, 0),
+        (50_000, None, 8, 1),
+        (50_001, None, 8, 2),
+        (400_001, None, 8, 8),
+        (10**6, None, 8, 16),
+        (2_400_000, None, 8, 48),
+        (7_200_000, None, 8, 48),
+        (7_200_001, None, 8, 56),
+        (10**7, None, 8, 72),
+        (10**7, None, 1, 67),
+        (10**7, None, 32, 192),
+        (10**9, None, 8, 200),
+        (10**9, None, 32, 192),
+        (10**9, None, 500, 200),
+        (10**6, 50_000, 8, 20),
     ],
 )
-def test_shards_are_a_minutes_work_and_fill_the_slots_by_default(rows: int, per_shard: int | None, shards: int) -> None:
-    assert len(shard_sizes(rows, per_shard, 200)) == shards
+def test_shards_are_a_minutes_work_and_fill_the_slots_by_default(
+    rows: int, per_shard: int | None, slots: int, shards: int
+) -> None:
+    assert len(shard_sizes(rows, per_shard, 200, slots)) == shards
 
 
 @pytest.mark.parametrize(("size", "range_rows"), [(0, 250), (10, 250), (50_000, 5_000), (5_000_000, 10_000)])

@@ -20,9 +20,11 @@ from airflow_s3batch.operations import (
     iam_policies,
     iam_policy,
 )
+from airflow_s3batch.sources import AthenaTable, CompletionReport, CsvManifest, Listing
 
 JOB = "s3://ops/batch"
 ROLE = "arn:aws:iam::123456789012:role/batch"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
 
 
 def statements(operation: Any, manifest: Any = "s3://lake/raw/", who: str = "worker", **how: Any) -> dict[str, Any]:
@@ -50,8 +52,47 @@ def test_the_jobs_folder_and_the_inventory_are_named() -> None:
         assert found["Inventory"]["Resource"] == ["arn:aws:s3:::inv/lake/daily/*"]
 
 
+def test_rows_are_read_from_where_they_come_from() -> None:
+    """A listing is a permission of its own, on the bucket; files, reports and inventories are read where they lie."""
+    found = statements(DeleteObject(), source=Listing(["s3://lake/raw", "s3://other"]))
+    assert found["Listing"]["Action"] == ["s3:ListBucket"]
+    assert found["Listing"]["Resource"] == ["arn:aws:s3:::lake"]
+    assert found["Listing"]["Condition"] == {"StringLike": {"s3:prefix": "raw*"}}
+    assert "Condition" not in found["Listing1"]
+    found = statements(DeleteObject(), source=Listing("s3://lake/a*", versions=True))
+    assert found["Listing"]["Action"] == ["s3:ListBucketVersions"]
+    assert found["Listing"]["Condition"] == {"StringLike": {"s3:prefix": "a${*}*"}}
+    found = statements(DeleteObject(), source=CsvManifest(["s3://inv/keys.csv", "s3://inv/more/"]))
+    assert found["Rows"]["Resource"] == ["arn:aws:s3:::inv/keys.csv", "arn:aws:s3:::inv/keys.csv/*"]
+    assert found["Rows1"]["Resource"] == ["arn:aws:s3:::inv/more/*"]
+    assert found["RowsFolder1"]["Condition"] == {"StringLike": {"s3:prefix": ["more", "more/*"]}}
+    for url in ("s3://ops/b/job-1", "s3://ops/b/job-1/report/manifest.json", "s3://ops/b/job-1/report/"):
+        found = statements(DeleteObject(), source=CompletionReport(url))
+        assert found["Report"]["Resource"] == ["arn:aws:s3:::ops/b/job-1/*"]
+    both = statements(DeleteObject(), inventory=["s3://inv/a", "s3://inv/b"], source={"exclude": ["s3://ops/b/job-1"]})
+    assert {"Inventory", "Inventory1", "InventoryFolder1", "Report"} <= set(both)
+
+
+def test_of_athena_the_page_tells() -> None:
+    with pytest.raises(ArgumentError, match=r"docs/athena\.md#permissions"):
+        statements(DeleteObject(), source=AthenaTable("lake.inventories"))
+
+
+def test_a_managed_job_reads_its_rows_with_the_callers_credentials() -> None:
+    """And AWS's role may list the buckets, or a vanished object would be AccessDenied, which nobody tolerates."""
+    how: dict[str, Any] = {"engine": "managed", "role_arn": ROLE, "source": Listing("s3://lake/"), "kms_keys": [KEY]}
+    caller, role = (statements(CopyObject("archive"), who=who, **how) for who in ("caller", "role"))
+    assert caller["Listing"]["Resource"] == ["arn:aws:s3:::lake"]
+    assert caller["Keys"]["Resource"] == [KEY]
+    assert role["Buckets"]["Action"] == ["s3:ListBucket"]
+    assert role["Buckets"]["Resource"] == ["arn:aws:s3:::lake", "arn:aws:s3:::archive"]
+    assert "Listing" not in role
+    function = statements(LambdaInvoke("f"), who="role", **{**how, "kms_keys": []})
+    assert "Buckets" not in function
+
+
 def test_keys_are_those_that_are_named_or_those_of_s3() -> None:
-    key = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    key = KEY
     assert "Keys" not in statements(PutObjectTagging({"k": "v"}))
     assert statements(RewriteObject("SSE-KMS"), kms_keys=[key])["Keys"]["Resource"] == [key]
     assert statements(RewriteObject("SSE-KMS"))["Keys"]["Condition"] == {

@@ -256,6 +256,7 @@ KNOWN = {
     "AS THE BASE HAS IT": {"validate", "serialize", "check_machine", "managed_iam_actions", "iam_places"}
     | {"compares", "unverifiable", "skips_done"},
     "NOT FOR SEVERAL": {"batch_size", "batch_steps", "is_batchable", "invalid_code", "ends_sequence", "was_done"}
+    | {"example", "is_for_users", "unbilled", "managed_most_objects"}
     | {"goes_with_object", "managed_name", "managed_form", "from_managed_form", "create_job_operation"},
 }
 """What `InOrder` does about each thing that operations have."""

@@ -17,8 +17,8 @@ from airflow_s3batch.operations import (
     PutObjectRetention,
     Request,
     RunContext,
-    event_holds,
 )
+from airflow_s3batch.operations.locks import event_holds
 from airflow_s3batch.operations.managed_forms import operation_from_create_job
 from airflow_s3batch.operations.probing import SCRATCH_BODY
 from airflow_s3batch.operations.requests import BucketFacts, Response
@@ -103,7 +103,7 @@ def test_event_holds_need_a_botocore_that_knows_them(monkeypatch: pytest.MonkeyP
     """Told before the first object; everything else works without."""
     hold = PutObjectRetention(event_hold="ON", event_hold_days=30)
     assert params(hold) == {"Retention": {"EventHold": "ON", "EventHoldDuration": {"Days": 30}}}
-    monkeypatch.setattr("airflow_s3batch.operations.retention.knows_event_holds", lambda: False)
+    monkeypatch.setattr("airflow_s3batch.operations.locks.retention.knows_event_holds", lambda: False)
     assert "upgrade" in hold.machine_problems()[0]
     assert not PutObjectRetention("GOVERNANCE", days=1).machine_problems()
     assert isinstance(event_holds.knows_event_holds(), bool)

@@ -76,7 +76,9 @@ def test_calls_are_shared_and_the_payer_is_named_on_the_source() -> None:
         ([answer(content_length="3")], "InvalidRequest"),  # no ETag
         ([GONE], "NoSuchKey"),
         ([head(), answer(403, "AccessDenied")], "AccessDenied"),
-        ([head(), answer(412, "PreconditionFailed")], "PreconditionFailed"),
+        ([head(), answer(412, "PreconditionFailed"), GONE], "PreconditionFailed"),  # the source changed
+        ([head(), answer(412, "PreconditionFailed"), head(B)], "TargetExists"),  # the target is there
+        ([head(), answer(412, "PreconditionFailed"), head()], "TargetExists"),  # with the same body, but not ours
         ([head(), copied(), GONE], "PreconditionFailed"),  # the copy is gone again
         ([head(), copied(), head(B)], "PreconditionFailed"),  # somebody wrote to the target
         ([head(), copied(B), head(B)], "PreconditionFailed"),  # the copy is not the object's body
@@ -142,6 +144,7 @@ def test_an_object_is_not_moved_onto_itself() -> None:
     [
         ({"skip_existing": "any"}, "would not be moved"),
         ({"allow_unconditional": 1}, "True or False"),
+        ({"overwrite": "no"}, "True or False"),
         ({"bypass_governance_retention": "yes"}, "True or False"),
         ({"storage_class": "COLD"}, "STANDARD_IA"),
     ],
@@ -157,7 +160,7 @@ def test_a_move_destroys_and_aws_has_none() -> None:
 
 
 def test_deletes_are_unconditional_only_where_that_is_allowed_by_name() -> None:
-    context = RunContext(Capabilities(False, {"single_conditions": "ignored"}))
+    context = RunContext(Capabilities(False, {"single_conditions": "ignored", "target_absence": "honoured"}))
     kept, _ = drive(MOVE.steps(OBJ, context), [head(), copied(), head()])
     assert "ignores If-Match" in kept.message
     bold = MoveObject("t", allow_unconditional=True)
@@ -169,7 +172,7 @@ def test_a_lost_upload_says_nothing_of_the_original() -> None:
     """An earlier attempt has copied it and died; what failed now is the copy, and the original is still there."""
     seen = head("c" * 32, str(11 * 1024**2))
     large = OBJ._replace(e_tag="c" * 32, size=11 * 1024**2)
-    move = MoveObject("t", multipart_threshold_bytes=5 * 1024**2, tags={})
+    move = MoveObject("t", multipart_threshold_bytes=5 * 1024**2, tags={}, overwrite=True)
     there = head("d" * 32 + "-3", str(11 * 1024**2), last_modified=NOW)
     created = answer(body=b"<R><UploadId>u</UploadId></R>")
     lost = answer(404, "NoSuchUpload")
@@ -184,7 +187,7 @@ def test_a_lost_upload_says_nothing_of_the_original() -> None:
 
 
 def test_the_original_stays_where_the_store_drops_the_copys_lock() -> None:
-    context = RunContext(Capabilities(is_aws=False, findings={"locks": "unproven"}))
+    context = RunContext(Capabilities(findings={"locks": "unproven"}))
     move = MoveObject("t", object_lock_legal_hold_status="ON")
     outcome, requests = drive(move.steps(OBJ, context), [head(), copied(), head(), head()])
     assert (outcome.error_code, outcome.message.startswith("the original is kept")) == ("InvalidRequest", True)
@@ -197,3 +200,79 @@ def test_an_alias_of_the_source_may_be_the_target(source: str) -> None:
     move = MoveObject("t", storage_class="STANDARD_IA")
     outcome, requests = drive(move.steps(OBJ._replace(bucket=source), AWS), [])
     assert (outcome.error_code, requests) == ("InvalidRequest", [])
+
+
+TAKEN = answer(412, "PreconditionFailed")
+EARLIER = "Sun, 22 Nov 2026 09:00:00 GMT"
+CHECKED = {"x_amz_checksum_crc64nvme": "abc"}
+
+
+def test_what_stands_at_the_target_is_kept() -> None:
+    outcome, requests = drive(MOVE.steps(OBJ, AWS), [head(), TAKEN, head(B)])
+    assert (outcome.http_status, outcome.error_code) == (412, "TargetExists")
+    assert "the target is there already, and is kept" in outcome.message
+    assert headers_of(requests[1])["if-none-match"] == "*"
+    assert "DeleteObject" not in apis(requests)
+
+
+def test_it_is_overwritten_by_name_only() -> None:
+    script = [head(), copied(), head(), answer(204)]
+    outcome, requests = drive(MoveObject("t", overwrite=True).steps(OBJ, AWS), script)
+    assert (outcome.is_success, "if-none-match" in headers_of(requests[1])) == (True, False)
+
+
+@pytest.mark.parametrize("finding", ["ignored", "refused", None])
+def test_where_the_store_has_no_such_condition_the_target_is_looked_at_first(finding: str | None) -> None:
+    """Also if an earlier version of this package has left no finding."""
+    context = RunContext(Capabilities(False, {"target_absence": finding} if finding else {}))
+    free, requests = drive(MOVE.steps(OBJ, context), [head(), GONE, copied(), head(), answer(204)])
+    assert (free.is_success, [request.bucket for request in requests]) == (True, ["b", "t", "t", "t", "b"])
+    assert ("if-none-match" in headers_of(requests[2])) == (finding != "refused")
+    taken, requests = drive(MOVE.steps(OBJ, context), [head(), head(B), head(B)])
+    assert (taken.error_code, apis(requests)) == ("TargetExists", ["HeadObject"] * 3)
+    shut, _ = drive(MOVE.steps(OBJ, context), [head(), answer(403, "AccessDenied")])
+    assert shut.error_code == "AccessDenied"
+
+
+def test_a_large_object_is_not_copied_in_vain() -> None:
+    """The store would only say so at the end."""
+    large = OBJ._replace(size=11 * 1024**2)
+    move = MoveObject("t", multipart_threshold_bytes=5 * 1024**2)
+    outcome, requests = drive(move.steps(large, AWS), [head(length=str(11 * 1024**2)), head(B), head(B)])
+    assert (outcome.error_code, apis(requests)) == ("TargetExists", ["HeadObject"] * 3)
+
+
+@pytest.mark.parametrize(
+    ("source", "there", "is_moved"),
+    [
+        ({}, head(last_modified=NOW), True),
+        ({}, head(last_modified=EARLIER), False),  # there before the job began
+        ({}, head(B, last_modified=NOW), False),
+        ({}, head(length="4", last_modified=NOW), False),
+        (CHECKED, head(B, last_modified=NOW, **CHECKED), True),  # under KMS
+        ({"x_amz_checksum_crc64nvme": "xyz"}, head(B, last_modified=NOW, **CHECKED), False),
+        ({"x_amz_checksum_type": "FULL_OBJECT"}, head(B, last_modified=NOW, x_amz_checksum_type="FULL_OBJECT"), False),
+    ],
+)
+def test_a_copy_of_an_attempt_that_died_is_known_by_its_body(
+    source: dict[str, str], there: Response, *, is_moved: bool
+) -> None:
+    """What can't be proved to be the object's is not taken for it, for the original would be deleted."""
+
+    def store(request: Request) -> Response:
+        if request.call.api == "CopyObject":
+            return TAKEN
+        return answer(204) if request.call.api == "DeleteObject" else head(**source) if request.bucket == "b" else there
+
+    outcome, requests = drive(MOVE.steps(OBJ, REPLAY), store)
+    assert (outcome.is_success, "DeleteObject" in apis(requests)) == (is_moved, is_moved)
+    first, _ = drive(MOVE.steps(OBJ, AWS), store)
+    assert not first.is_success
+
+
+def test_a_copy_whose_answer_was_lost_is_known_too() -> None:
+    """It was made after the HEAD, by the store's clock."""
+    again = TAKEN._replace(is_retried=True)
+    script = [head(), again, head(last_modified=NOW), answer(204)]
+    assert drive(MOVE.steps(OBJ, AWS), script)[0].is_success
+    assert not drive(MOVE.steps(OBJ, AWS), [head(), again, head(last_modified=EARLIER)])[0].is_success

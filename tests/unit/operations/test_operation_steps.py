@@ -7,7 +7,15 @@ from scripted_store import answer, drive
 
 from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.operations import Column, CopyObject, PutObjectTagging, RunContext
+from airflow_s3batch.operations import (
+    Column,
+    CopyObject,
+    DeleteObjectTagging,
+    Operation,
+    PutObjectAcl,
+    PutObjectTagging,
+    RunContext,
+)
 from airflow_s3batch.operations.requests import BucketFacts, Capabilities
 
 OBJ = S3Object("b", "k", e_tag="old", size=3)
@@ -80,3 +88,20 @@ def test_what_copy_can_not_do_fails_without_a_request() -> None:
     """Keys that get too long."""
     long = OBJ._replace(key="é" * 512)
     assert drive(CopyObject("t", "p").steps(long, NO_ACLS), [])[0].error_code == "KeyTooLongError"
+
+
+@pytest.mark.parametrize(
+    ("operation", "api"),
+    [
+        (PutObjectTagging({"k": "v"}), "PutObjectTagging"),
+        (DeleteObjectTagging(), "DeleteObjectTagging"),
+        (PutObjectAcl("private"), "PutObjectAcl"),
+    ],
+)
+def test_a_sub_resource_takes_one_request_for_the_version_that_is_named(operation: Operation, api: str) -> None:
+    """And what the store says of it is the object's outcome."""
+    outcome, (request,) = drive(operation.steps(OBJ._replace(version_id="v1"), RunContext()), [answer()])
+    assert outcome.is_success
+    assert (request.call.api, request.bucket, request.key, request.version_id) == (api, "b", "k", "v1")
+    refused, _ = drive(operation.steps(OBJ, RunContext()), [answer(403, "AccessDenied")])
+    assert (refused.http_status, refused.error_code) == (403, "AccessDenied")

@@ -25,10 +25,10 @@ def test_the_page_is_as_the_code_says() -> None:
 
 
 def test_every_operation_is_on_the_page_and_declared_as_it_says() -> None:
-    assert reference.missing() == []
-    names = {known.__name__: known for known in {*ALL_OPERATIONS, *(type(each) for _, each in reference.EXAMPLES)}}
-    for text, example in reference.EXAMPLES:
-        assert eval(text, {**names, "Column": reference.Column}) == example
+    assert {type(example) for example in reference.EXAMPLES} == {*ALL_OPERATIONS, reference.InOrder}
+    names = {type(example).__name__: type(example) for example in reference.EXAMPLES}
+    for example in reference.EXAMPLES:
+        assert eval(reference.declaration(example), {**names, "Column": reference.Column}) == example
 
 
 def test_every_field_of_the_operations_is_explained() -> None:

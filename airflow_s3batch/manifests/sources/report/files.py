@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.completion_report import ResultFile, parse_report_manifest
 from airflow_s3batch.core.errors import AccessError, InventoryError, ManifestError
+from airflow_s3batch.core.formats import check_format, is_later
+from airflow_s3batch.core.report_marks import verification_mark
 from airflow_s3batch.core.s3url import S3Url
 
 if TYPE_CHECKING:
@@ -118,14 +120,22 @@ def _created(body: bytes) -> dt.datetime | None:
 
 
 def _summary(storage: Storage, place: S3Url) -> dict[str, Any] | None:
-    """Return the summary beside a report of ours; ``None`` if there is none, as with a copy of one or with AWS's."""
+    """
+    Return the summary beside a report of ours; ``None`` if there is none, as with a copy of one or with AWS's.
+
+    Raises:
+        LaterReleaseError: a later release has written it, and nobody here knows what its rows stand for.
+    """
     if not place.key.endswith(_OURS):
         return None
-    body = storage.read(place._replace(key=place.key.replace("manifest.json", "summary.json")))
+    url = place._replace(key=place.key.replace("manifest.json", "summary.json"))
+    body = storage.read(url)
     try:
         found = {} if body is None else dict(json.loads(body))
     except (ValueError, TypeError):
         return None
+    if is_later(found.get("format"), SUMMARY_FORMAT):
+        check_format(found["format"], SUMMARY_FORMAT, place=str(url))
     return found if found.get("format") == SUMMARY_FORMAT else None
 
 
@@ -134,7 +144,8 @@ def _check_whole(report: Report, summary: Mapping[str, Any]) -> None:
     digest = hashlib.sha256()
     for result in report.results:
         digest.update(f"{result.status} {result.url} {result.md5}\n".encode())
-    if digest.hexdigest()[:16] != summary["fingerprint"]:
+    mark, verification = digest.hexdigest()[:16], summary.get("verification")
+    if (verification_mark(mark, verification) if verification else mark) != summary["fingerprint"]:
         raise InventoryError(
             f"{report.url}: it lists other files than the summary beside it tells of, so it was altered, or the report "
             f"task was cut short; {_MAKE_IT_AGAIN}"

@@ -104,6 +104,7 @@ function paused(job) {
 
 function running(job) {
   return [
+    job.notice,
     job.slow_downs > 0 && job.in_flight === 0 && "The store asks to slow down; the job obeys and finds the rate it bears by itself.",
     job.failed > 0 && "Some objects have failed already. The job goes on; they can be run again on their own when it has ended.",
   ];

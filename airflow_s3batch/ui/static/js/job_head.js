@@ -19,6 +19,7 @@ export function jobHead(job, now) {
     h("div", { class: "title" }, badge(state, "large"), h("h1", { id: "title" }, jobName(job)), job.dry_run && h("span", { class: "tag" }, "dry run")),
     h("p", { class: "origin" }, origin(job)),
     linesOf(goingOn(job)).map((line) => h("p", { class: "sentence" }, line)),
+    job.waiting && h("p", { key: "waiting", class: "sentence" }, job.waiting),
     silence(job, now),
     steps.length > 0 && h("div", { class: "next" }, h("h2", null, heading(job)), h("ol", { class: steps.length === 1 ? "single" : "" }, steps.map((step) => h("li", null, step)))),
   );
