@@ -10,6 +10,8 @@ from release.checking import ROOT, run
 
 _MADE_BY_BUILDING = ("PKG-INFO",)
 _NOT_OURS = ("__pycache__", ".venv")
+_MADE_BY_MAKE = frozenset({"build", "dist", ".demo", ".stack", ".hypothesis", ".tutorial"})
+"""Folders of the root that the Makefile's targets leave, beside caches; git ignores them."""
 
 
 def project_files() -> list[str]:
@@ -21,7 +23,9 @@ def project_files() -> list[str]:
     return sorted(
         name.as_posix()
         for name in names
-        if name.as_posix() not in _MADE_BY_BUILDING and not any(part.startswith(_NOT_OURS) for part in name.parts)
+        if name.as_posix() not in _MADE_BY_BUILDING
+        and not any(part.startswith(_NOT_OURS) or part.endswith(("_cache", ".egg-info")) for part in name.parts)
+        and name.parts[0] not in _MADE_BY_MAKE
     )
 
 

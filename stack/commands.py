@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from airflow_s3batch.testing import ServerMissingError
 from demo.processes import ComponentError
+from stack.container import DEATH
 from stack.errors import StackError
 from stack.looking import print_log, print_services
 from stack.stopping import kill_service, restart_service, stop_stack
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     except (StackError, ServerMissingError, ComponentError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return DEATH + signal.SIGINT
 
 
 def parser() -> argparse.ArgumentParser:

@@ -68,7 +68,10 @@ def volumes_elsewhere(folder: Path) -> dict[str, Path]:
     """
     if os.geteuid() != 0:
         return {}
-    home = Path(pwd.getpwnam(POSTGRES_USER).pw_dir)
+    try:
+        home = Path(pwd.getpwnam(POSTGRES_USER).pw_dir)
+    except KeyError:  # PostgreSQL was never installed
+        return {}
     return {"postgres": home / f"s3batch-stack{str(folder.resolve()).replace('/', '-')}"}
 
 

@@ -13,7 +13,8 @@ import psutil
 from demo.processes import is_alive
 
 FILE = "state.json"
-_CLOCK_TICK_S = 0.02
+_START_TIME = 19
+"""Which field of ``/proc/PID/stat``, counted from the one behind the command, tells when the process began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,13 @@ class StackState:
     The whole stack.
 
     Attributes:
-        supervisor: its process id, *started* when it began, in seconds since 1970.
+        supervisor: its process id, *started* when it began, as `started_at` tells it.
         phase: ``starting``, ``up``, ``failed``, ``stopping``.
         why: it failed; empty otherwise.
     """
 
     supervisor: int
-    started: float
+    started: str
     phase: str
     why: str
     services: tuple[ServiceState, ...]
@@ -93,16 +94,23 @@ def read_state(folder: Path) -> StackState | None:
     return state if _is_running(state) else None
 
 
-def started_at(pid: int | None = None) -> float:
-    """Return when a process, this one if left out, began: seconds since 1970."""
-    return float(psutil.Process(pid or os.getpid()).create_time())
+def started_at(pid: int | None = None) -> str:
+    """
+    Return when a process, this one if left out, began: clock ticks since the machine was started.
+
+    Not a time of day, which is another one after somebody has set the clock.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    stat = Path(f"/proc/{pid or os.getpid()}/stat").read_text(errors="replace")
+    return stat.rpartition(")")[2].split()[_START_TIME]
 
 
 def _is_running(state: StackState) -> bool:
     try:
-        process = psutil.Process(state.supervisor)
-        return is_alive(process) and abs(float(process.create_time()) - state.started) < _CLOCK_TICK_S
-    except psutil.Error:
+        return is_alive(psutil.Process(state.supervisor)) and started_at(state.supervisor) == state.started
+    except (psutil.Error, OSError):
         return False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,8 @@ def read_topology(variables: Mapping[str, str], path: Path = COMPOSE_FILE) -> di
     """
     document = interpolated(yaml.safe_load(path.read_text()), variables)
     configs = {name: entry["content"] for name, entry in document.get("configs", {}).items()}
-    found = {name: _service(name, entry, configs, path.parent) for name, entry in document["services"].items()}
+    volumes = document.get("volumes", {})
+    found = {name: _service(name, entry, configs, volumes, path.parent) for name, entry in document["services"].items()}
     return _in_order(found)
 
 
@@ -108,7 +109,9 @@ def seconds(text: str | None, default: float) -> float:
     return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
 
 
-def _service(name: str, entry: Mapping[str, Any], configs: Mapping[str, str], folder: Path) -> Service:
+def _service(
+    name: str, entry: Mapping[str, Any], configs: Mapping[str, str], volumes: Collection[str], folder: Path
+) -> Service:
     restart, _, most = str(entry.get("restart", "no")).partition(":")
     needs = entry.get("depends_on", {})
     return Service(
@@ -116,7 +119,7 @@ def _service(name: str, entry: Mapping[str, Any], configs: Mapping[str, str], fo
         image=entry["image"].partition(":")[0],
         command=_words(entry.get("command", ())),
         environment={key: str(value) for key, value in entry.get("environment", {}).items()},
-        mounts=dict(_mount(text, folder) for text in entry.get("volumes", ())),
+        mounts=dict(_mount(text, volumes, folder) for text in entry.get("volumes", ())),
         configs={one["target"]: configs[one["source"]] for one in entry.get("configs", ())},
         needs={other: condition["condition"] for other, condition in needs.items()},
         health=_health(entry.get("healthcheck")),
@@ -132,9 +135,16 @@ def _words(command: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(shlex.split(command)) if isinstance(command, str) else tuple(command)
 
 
-def _mount(text: str, folder: Path) -> tuple[str, str]:
+def _mount(text: str, volumes: Collection[str], folder: Path) -> tuple[str, str]:
     source, target = text.split(":")[:2]
-    return target, str((folder / source).resolve()) if source.startswith((".", "/")) else source
+    if source.startswith((".", "/")):
+        return target, str((folder / source).resolve())
+    if source not in volumes:
+        raise StackError(
+            f"compose file: {source!r}, mounted at {target}, is none of its volumes; write a folder as /{source}, or "
+            f"as ./{source} if it lies in {folder}"
+        )
+    return target, source
 
 
 def _health(entry: Mapping[str, Any] | None) -> HealthCheck | None:

@@ -16,11 +16,11 @@ from types import FrameType
 from demo.single import only_one
 from stack.errors import StackError
 from stack.images import missing_programs
-from stack.state import StackState, read_state
+from stack.state import FILE, StackState, read_state
+from stack.stopping import SUPERVISOR_LOG, delete_volumes_elsewhere
 from stack.supervisor import FAILED, POLL_S, UP, Supervisor
 from stack.topology import read_topology
 
-SUPERVISOR_LOG = "supervisor.log"
 PEOPLE_OPEN = {
     ("api-server", "8080"): ("Airflow", "you are the administrator, without a password"),
     ("s3", "8333"): ("S3", "access key s3batch, secret s3batch-secret"),
@@ -41,6 +41,8 @@ def run(asked: argparse.Namespace) -> int:
     _check_machine()
     busy = StackError(f"A stack runs in {asked.folder} already; `{this_command(asked.folder)} down` stops it.")
     with only_one(asked.folder, busy):
+        if not (asked.folder / FILE).exists():
+            delete_volumes_elsewhere(asked.folder)  # of a folder that was deleted by hand, with all other volumes
         print(f"Starting the services of {asked.file} on 127.0.0.1 …", flush=True)
         supervisor = Supervisor(
             read_topology(os.environ, asked.file), asked.folder, any_ports=asked.any_ports, tell=_tell

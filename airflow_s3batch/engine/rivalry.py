@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.core.errors import PausedError, RivalError, S3BatchError
+from airflow_s3batch.core.errors import AccessError, PausedError, RivalError, S3BatchError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.running_record import RunningRecord
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.running import Running, signs_of_life
+from airflow_s3batch.engine.pause_watch import PATIENCE
+from airflow_s3batch.engine.running import Running, is_open_at_aws, signs_of_life
 from airflow_s3batch.engine.shards_seen import SILENT_S
 from airflow_s3batch.operations.base import Replay
 
@@ -107,18 +108,24 @@ class RivalWatch:
         self._storage = storage
         self._record = RunningRecord(**rival)
         self._clock = clock
+        self._refusals = 0
         self._seen: object = None
         self._since = clock()
         self.trouble = ""
 
     def look(self) -> str:
-        """Return why not to wait any longer, a sentence; empty if the rival may be at work. Never raises."""
+        """
+        Return why not to wait any longer, a sentence; empty if the rival may be at work. Never raises.
+
+        Many refusals in a row are a reason, too, as for `PauseWatch`: the task that waits may see more.
+        """
         try:
             seen = self._signs()
         except S3BatchError as error:
+            self._refusals += isinstance(error, AccessError)
             self.trouble = f"whether {self._record.job_url} is still at work can't be seen: {error}"
-            return ""
-        self.trouble, now = "", self._clock()
+            return self.trouble if self._refusals >= PATIENCE else ""
+        self._refusals, self.trouble, now = 0, "", self._clock()
         if seen and (seen != self._seen or self._record.is_managed):
             self._seen, self._since = seen, now
         if seen and now - self._since <= SILENT_S:
@@ -127,8 +134,6 @@ class RivalWatch:
 
     def _signs(self) -> object:
         """Return what changes as long as the rival is at work; nothing if it has ended in order."""
-        generation = GenerationLayout(S3Url.parse(self._record.generation))
-        if not self._record.is_managed:
-            return sorted(signs_of_life(self._storage, generation))
-        names = [file.url.key.rpartition("/")[2] for file in self._storage.list(generation.managed / "")]
-        return names.count("request.json") > names.count("harvested.json")
+        if self._record.is_managed:
+            return is_open_at_aws(self._storage, self._record)
+        return sorted(signs_of_life(self._storage, GenerationLayout(S3Url.parse(self._record.generation))))

@@ -68,7 +68,7 @@ class Running:
         generation: where the operation task works; its first attempt has not begun yet.
         operation: its name; *what* its fingerprint.
         is_managed: AWS does the work.
-        clock: the worker's, Unix seconds; only tells which of two jobs began first.
+        clock: the worker's, Unix seconds; only tells which of two jobs that begin at the same moment was first.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Running:
         """
         Say that this job is at work, and return the others that were first, those that do the same before others.
 
-        Three requests, and a few more for each job that is about one of the same buckets.
+        Four requests; three more for each job at work on one of the same buckets, and the footers of both manifests.
 
         Raises:
             S3BatchError: the store does not let us.
@@ -124,14 +124,16 @@ class Running:
     def others(self) -> list[Rival]:
         """Return who is at work at the moment when the manifest is published, without saying that this job is."""
         now = next((file.last_modified for file in self._storage.list(self._job.manifest)), datetime.now(UTC))
-        return self._others(self._files(), now)
+        files = self._files()
+        self._come_after(files)
+        return self._others(files, now)
 
     def _others(self, files: Files, now: datetime) -> list[Rival]:
         found = [
             rival
             for name, (url, at) in files.items()
             if name.job != self._name.job and name.may_touch(self._name.marks)
-            for rival in self._judged(name, url, at, now)
+            for rival in self._seen(name, url, at, now)
         ]
         return sorted(found, key=lambda rival: not rival.is_same)
 
@@ -148,6 +150,7 @@ class Running:
 
         Another attempt of the job may be at work since longer. Where none is, its file is one that was left behind.
         """
+        self._come_after(files)
         own = sorted(name for name in files if (name.job, name.task) == (self._name.job, self._name.task))
         first = own[0] if own else self._name
         now = self._write(first)
@@ -159,11 +162,25 @@ class Running:
             self._storage.delete(self._folder / str(name))
         return now
 
+    def _come_after(self, files: Files) -> None:
+        """Let the job be later than all that are here already, whatever their workers' clocks; by a day at most."""
+        latest = self._name.since + LONG_GONE.total_seconds() * 1000
+        others = [name.since for name in files if name.job != self._name.job and name.since < latest]
+        self._name = self._name._replace(since=max(self._name.since, *(since + 1 for since in others), 0))
+
     def _write(self, name: RunningName) -> datetime:
         """Write the file *name*; return when the store says that was."""
         place = self._folder / str(name)
         self._storage.write(place, self.record.to_bytes(), "application/json")
         return next((file.last_modified for file in self._storage.list(place)), datetime.now(UTC))
+
+    def _seen(self, name: RunningName, url: S3Url, at: datetime, now: datetime) -> list[Rival]:
+        """Return the job of the file at *url* if it is a rival; one that can't be seen does not hide the others."""
+        try:
+            return list(self._judged(name, url, at, now))
+        except S3BatchError as error:
+            log.warning("%s: whether that job is at work can't be seen: %s", url, error)
+            return []
 
     def _judged(self, name: RunningName, url: S3Url, at: datetime, now: datetime) -> Iterator[Rival]:
         record = RunningRecord.read(self._storage.read(url), place=str(url))
@@ -205,6 +222,20 @@ def is_at_work(storage: Storage, record: RunningRecord, now: datetime) -> bool:
         files = list(storage.list(generation.managed / ""))
         return _has_open_round(files) and any(file.last_modified >= now - AT_AWS for file in files)
     return any(is_fresh(at, now) for at in signs_of_life(storage, generation))
+
+
+def is_open_at_aws(storage: Storage, record: RunningRecord) -> bool:
+    """
+    Whether AWS may be at work for the job of *record*: no report has taken its file away, and a round is open.
+
+    Raises:
+        S3BatchError: the store does not let us see.
+    """
+    job = JobLayout(S3Url.parse(record.job_url))
+    mark = task_mark(record.task_id, record.generation)
+    if not any(storage.list(running_jobs(job.jobs) / f"{job_name(job.name)}_{mark}_")):
+        return False
+    return _has_open_round(list(storage.list(GenerationLayout(S3Url.parse(record.generation)).managed / "")))
 
 
 def signs_of_life(storage: Storage, generation: GenerationLayout) -> list[datetime]:

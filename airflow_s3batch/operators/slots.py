@@ -66,10 +66,14 @@ def slots_of(task: Any) -> Slots:
 
 
 def slots_for(manifest: Any) -> dict[str, Slots]:
-    """Return how many shards of each operation on what the task *manifest* publishes run at a time, by task id."""
+    """
+    Return how many shards of each operation on what the task *manifest* publishes run at a time, by task id.
+
+    A report may name a task that does not exist: that is for the report to tell.
+    """
     dag = manifest.get_dag()
     operations = [job[OPERATION] for job in jobs_of(manifest) if OPERATION in job]
-    return {name: slots_of(dag.get_task(name)) for name in operations}
+    return {name: slots_of(dag.get_task(name)) for name in operations if dag.has_task(name)}
 
 
 def slot_problems(limits: Any) -> list[str]:

@@ -208,7 +208,7 @@ def test_a_dry_run_may_start_over(make_job: MakeJob) -> None:
     job = make_job()
     dry(job)
     assert dry(job, resume=False).objects == ROWS
-    assert dry(job, MoveObject("target"), resume=False).objects == ROWS
+    assert dry(job, MoveObject("target", overwrite=True), resume=False).objects == ROWS
     assert report(job).name == "move_object"
 
 

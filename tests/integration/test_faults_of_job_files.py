@@ -165,7 +165,7 @@ def test_a_staging_folder_that_can_not_be_made_is_told(
 class FullDisk:
     """A boto3 client whose downloads find the local disk full."""
 
-    def download_file(self, *_: Any) -> None:
+    def download_file(self, *_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device", "/staging/x.incoming.1234")
 
 

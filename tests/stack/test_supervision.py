@@ -34,6 +34,9 @@ services:
       test: ["CMD", "redis-cli", "-u", "redis://first:6379/0", "ping"]
       interval: 500ms
       retries: 2
+volumes:
+  first:
+  second:
 """
 
 

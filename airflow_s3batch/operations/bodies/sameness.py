@@ -49,6 +49,11 @@ def has_same_body(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
     return any(before[name] == after.get(name) for name in names)
 
 
+def has_same_metadata(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Return whether HeadObject's headers *before* and *after* show the same user metadata."""
+    return _metadata(before) == _metadata(after)
+
+
 def is_md5(e_tag: str, headers: Mapping[str, str]) -> bool:
     """Return whether *e_tag* is the MD5 of the body: no multipart upload, KMS or customer's key."""
     is_under_key = headers.get(_SSE, "AES256") != "AES256" or f"{_SSE}-customer-algorithm" in headers

@@ -19,7 +19,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.base import Replay
 from airflow_s3batch.operations.bodies.multipart import e_tag_made
-from airflow_s3batch.operations.bodies.sameness import changed_message, has_same_body, is_md5
+from airflow_s3batch.operations.bodies.sameness import changed_message, has_same_body, has_same_metadata, is_md5
 from airflow_s3batch.operations.bodies.skipping import CONFLICTS, HONOURED, IF_ABSENT, IGNORED, REFUSED
 from airflow_s3batch.operations.bodies.sources import (
     HEAD_SOURCE,
@@ -69,8 +69,9 @@ class MoveObject(CopyObject):
     the manifest, or of two: objects are moved in no certain order, and a later attempt moves those whose targets have
     become free. Where the store ignores that condition the target is looked at first, and what somebody writes to it in
     the instant between look and copy is overwritten. A target that an earlier attempt has copied before it died is
-    known by its ETag, or by a checksum that both objects show; under KMS, without checksums, it is not, and the object
-    is reported as above.
+    known by its ETag, or by a checksum that both objects show, and by its metadata, if that is copied; under KMS,
+    without checksums, it is not, and the object is reported as above. So of two objects that have one target, one body
+    and the same metadata, a later attempt takes the copy of the first for the second's, and deletes that as well.
 
     Takes the fields of `CopyObject` but for *skip_existing*, for what is skipped would not be moved.
 
@@ -197,6 +198,8 @@ class MoveObject(CopyObject):
         is_by_us = copied.is_retried and is_made_since(head, there)
         if not is_by_us and not (context.is_replay and is_made_since_job_began(there, context)):
             return False
+        if self.metadata is None and not has_same_metadata(head.headers, there.headers):
+            return False  # another object's copy, with the same body
         if has_same_body(head.headers, there.headers):
             return True
         checked = yield Request(HEAD_WITH_CHECKSUM, obj.bucket, obj.key, obj.version_id, self.payer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -168,14 +169,17 @@ def test_of_two_that_begin_in_the_same_second_one_is_told() -> None:
 
 
 def test_wrong_clocks_of_workers_hide_nobody() -> None:
-    """They only decide which of two is told."""
+    """Who finds another one is later than that."""
     world = World()
     world.skews["a"] = 3_600
     world.start("a").rivals()
     world.pulse("a")
     world.now_s = 10
-    assert world.start("b").rivals() == []
-    assert jobs_of(world.start("a").rivals()) == [("b", True)]
+    assert jobs_of(world.start("b").rivals()) == [("a", True)]
+    assert jobs_of(world.start("c").others()) == [("a", True), ("b", True)]
+    assert world.start("a").rivals() == []
+    world.storage.write(running_jobs(JOBS) / str(RunningName("x", "0" * 8, 10**15 - 1, bucket_marks(["lake"]))), b"")
+    assert jobs_of(world.start("c").rivals()) == [("a", True), ("b", True)]
 
 
 def test_a_job_of_aws_is_at_work_until_its_outcomes_are_accounted_for() -> None:
@@ -187,6 +191,19 @@ def test_a_job_of_aws_is_at_work_until_its_outcomes_are_accounted_for() -> None:
     assert jobs_of(world.start("b").rivals()) == [("a", True)]
     world.storage.write(place.harvested, b"{}")
     assert world.start("b").rivals() == []
+
+
+def test_nobody_waits_for_a_job_of_aws_once_it_is_reported_on() -> None:
+    """Its task may have been killed, so that the round stays open for good."""
+    world = World()
+    running = world.start("a", is_managed=True)
+    running.rivals()
+    layout = JobLayout(JOBS / "a")
+    world.storage.write(layout.operation("run").generation(1).round("lake", 1).request, b"{}")
+    watch = RivalWatch(world.storage, asdict(running.record))
+    assert watch.look() == ""
+    forget_running(world.storage, layout, "run")
+    assert watch.look() == "s3://ops/s3batch/a is not at work any more"
 
 
 def test_a_job_on_very_many_buckets_may_touch_any() -> None:
@@ -206,6 +223,26 @@ def test_foreign_files_do_no_harm() -> None:
         world.storage.write(running_jobs(JOBS) / f"{number}{name}", body)
     world.storage.write(running_jobs(JOBS) / "README", b"")
     assert world.start("b").rivals() == []
+
+
+def test_a_job_that_can_not_be_seen_does_not_hide_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Its file names no place, or one that this job may not look at."""
+    world = World()
+    world.start("a").rivals()
+    for job, generation in (("x", ""), ("y", "s3://ops/s3batch/y/run/g0001")):
+        name = RunningName(job, "0" * 8, 1_700_000_000_000, bucket_marks(["lake"]))
+        record = RunningRecord(f"s3://ops/s3batch/{job}", generation, "run", "o", "w")
+        world.storage.write(running_jobs(JOBS) / str(name), record.to_bytes())
+    world.now_s = 100
+    world.pulse("a")
+
+    def refuse(verb: str, url: S3Url) -> None:
+        if "/y/" in url.key:
+            raise AccessError(f"can't {verb} {url}: AccessDenied")
+
+    world.storage.before = refuse
+    assert jobs_of(world.start("b").rivals()) == [("a", True)]
+    assert len([entry for entry in caplog.records if "that job is at work can't be seen" in entry.message]) == 2
 
 
 RIVAL = Rival(RunningRecord("s3://ops/s3batch/a", "s3://ops/s3batch/a/run/g0001", "run", "delete_object", "w"), True)
@@ -288,6 +325,9 @@ def test_who_waits_and_may_not_look_says_so() -> None:
     watch = RivalWatch(world.storage, {name: getattr(record, name) for name in record.__dataclass_fields__})
     assert watch.look() == ""
     assert "can't be seen" in watch.trouble
+    later = [watch.look() for _ in range(29)]
+    assert later[:-1] == [""] * 28
+    assert later[-1] == watch.trouble  # the task looks itself then, and begins if it can't see either
 
 
 PLACES = st.tuples(st.sampled_from("ab"), st.text(alphabet="xyz", max_size=3))

@@ -249,6 +249,7 @@ def test_a_large_object_is_not_copied_in_vain() -> None:
         ({}, head(last_modified=EARLIER), False),  # there before the job began
         ({}, head(B, last_modified=NOW), False),
         ({}, head(length="4", last_modified=NOW), False),
+        ({}, head(last_modified=NOW, x_amz_meta_owner="b"), False),  # another object's, with the same body
         (CHECKED, head(B, last_modified=NOW, **CHECKED), True),  # under KMS
         ({"x_amz_checksum_crc64nvme": "xyz"}, head(B, last_modified=NOW, **CHECKED), False),
         ({"x_amz_checksum_type": "FULL_OBJECT"}, head(B, last_modified=NOW, x_amz_checksum_type="FULL_OBJECT"), False),

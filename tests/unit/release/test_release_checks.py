@@ -6,10 +6,12 @@ import io
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from release import contents, matrix, metadata, version
+from release.__main__ import dependencies
 from release.checking import Checks, CommandError, run
 from release.tree import project_files
 
@@ -108,6 +110,25 @@ def test_a_source_distribution_without_the_tests_is_found(tmp_path: Path) -> Non
                 archive.addfile(tarfile.TarInfo(f"base/{name}"), io.BytesIO())
     (told,) = contents.sdist_problems(path)
     assert "lacks: tests/" in told
+
+
+def test_what_building_and_testing_leaves_is_not_the_project_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In an unpacked source distribution, where nobody can ask git."""
+    for name in ("release/build.py", "build/site/index.html", ".venv/made", ".mypy_cache/x", "dist/a.whl", "PKG-INFO"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr("release.tree.ROOT", tmp_path)
+    assert project_files() == ["release/build.py"]
+
+
+@pytest.mark.parametrize(("minor", "asked"), [(13, ["newest", "lowest"]), (14, ["newest"])])
+def test_the_lowest_airflow_is_not_asked_for_on_a_python_that_it_excludes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], minor: int, asked: list[str]
+) -> None:
+    """And that is said."""
+    monkeypatch.setattr("release.__main__.sys", SimpleNamespace(version_info=SimpleNamespace(minor=minor)))
+    assert dependencies() == asked
+    assert ("Airflow 3.1 excludes Python 3.14" in capsys.readouterr().out) == (minor == 14)
 
 
 def test_a_check_that_breaks_or_whose_command_fails_has_failed() -> None:

@@ -45,6 +45,7 @@ services:
       interval: 10s
       start_period: 1m
       start_interval: 500ms
+volumes: {logs: }
 configs:
   users:
     content: "{\\"secret\\": \\"${PASSWORD:-secret}\\"}"
@@ -83,6 +84,13 @@ def test_services_that_wait_for_one_another_are_an_error(file: Path) -> None:
     file.write_text(COMPOSE.replace("    ports:", "    depends_on: {worker: {condition: service_started}}\n    ports:"))
     with pytest.raises(StackError, match="server, worker wait for one another"):
         read_topology({}, file)
+
+
+def test_a_folder_that_compose_would_take_for_a_volume_is_an_error(file: Path) -> None:
+    """And not an empty volume, in which nobody's Dags are."""
+    assert read_topology({"DAGS": "./mine"}, file)["worker"].mounts["/opt/dags"] == str(file.parent / "mine")
+    with pytest.raises(StackError, match=r"'mine', mounted at /opt/dags, is none .* /mine, or as \./mine if"):
+        read_topology({"DAGS": "mine"}, file)
 
 
 def test_a_duration_is_told_in_units() -> None:
