@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from airflow_s3batch.testing.fault_requests import ProxiedRequest
 
 OBJECTS = 200_000
-VARIABLES = {"WORKER_CONCURRENCY": "2", "PARALLELISM": "4", "TASK_HEARTBEAT_TIMEOUT_S": "30"}
+VARIABLES = {
+    "WORKER_CONCURRENCY": "2",
+    "PARALLELISM": "4",
+    "TASK_HEARTBEAT_TIMEOUT_S": "30",
+    "ORPHANED_TASKS_CHECK_S": "15",
+}
 
 
 @pytest.fixture
