@@ -12,6 +12,9 @@ WIDTHS_S = (1, 2, 10, 30, 60, 300, 600, 1_800, 3_600, 14_400, 86_400, 604_800, 2
 MOST_BINS = 2_048
 MOST_POINTS = 240
 
+SUDDEN_S = 0.1
+"""What took less counts as done at once: its rate would be so large that others are lost beside it in a sum."""
+
 
 class RangeWork(NamedTuple):
     """What one attempt did in one range: ISO times of first request and last outcome, with a zone, and the counts."""
@@ -37,7 +40,7 @@ class _Turns:
     Attributes:
         rate: sum of the changes, in outcomes per second: succeeded, failed.
         moment: sum of each change times when it happens, in seconds since the origin.
-        sudden: outcomes of ranges that began and ended at the same moment.
+        sudden: outcomes of ranges that took less than `SUDDEN_S`.
         begun: ranges that began, less those that ended.
     """
 
@@ -79,7 +82,7 @@ class Timeline:
         counts = (work.succeeded, work.failed)
         for n in (0, 1):
             self._totals[n] += counts[n]
-        if ended <= started:
+        if ended - started < SUDDEN_S:
             turns = self._turns(started)
             turns.sudden = [before + more for before, more in zip(turns.sudden, counts, strict=True)]
         else:

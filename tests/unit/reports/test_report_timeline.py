@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_s3batch.reports.timeline import MOST_BINS, MOST_POINTS, WIDTHS_S, RangeWork, Timeline
@@ -78,6 +78,7 @@ WORKS = st.lists(st.tuples(TIMES, st.floats(0, 10**4), st.integers(0, 10**5), st
 
 
 @settings(max_examples=60, deadline=None)
+@example([(53699.0, 0.0, 0, 0), (1.1015625, 5.960464477539063e-08, 79985, 0)])
 @given(WORKS)
 def test_no_outcome_is_lost_or_told_twice(works: list[tuple[float, float, int, int]]) -> None:
     found = timeline(*(work(start, start + length, done, failed) for start, length, done, failed in works))
