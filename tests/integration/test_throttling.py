@@ -65,5 +65,4 @@ def test_a_run_finds_the_rate_that_the_store_bears_and_loses_no_object(s3: Scrip
     )
     assert (summary.succeeded, summary.failed) == (1_000, 0)
     assert summary.slow_downs == summary.retries == throttle.refused > 0
-    assert throttle.refused - refused_early < 200
-    assert throttle.refused > 100
+    assert throttle.refused - refused_early < 100 < throttle.refused
