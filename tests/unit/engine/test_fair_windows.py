@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from throttled_together import Run, Store, fairness
+from throttling_store import Run, Store, fairness
 
 from airflow_s3batch.engine.pacing import Pace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from throttling_store import ThrottlingStore
+from throttling_store import Run, alone
 
 from airflow_s3batch.engine.pacing import Pace, Window
 
@@ -28,31 +28,28 @@ def open_wide(window: Window) -> None:
 )
 def test_a_run_comes_close_to_what_the_store_bears_without_a_storm(most: int, limit: int, latency_s: float) -> None:
     """Within seconds; from then on nearly all requests are served, at nine tenths of the store's rate."""
-    store = ThrottlingStore(Pace(most), lambda _: limit, latency_s)
-    store.run(40)
-    assert between(store.served, 10, 40) > 0.88 * limit
-    assert between(store.refused, 10, 40) < 0.01 * limit
-    assert sum(store.refused.values()) < 12 * most
+    run = alone(40, lambda _: limit, Run(Pace(most), latency_s=latency_s))
+    assert between(run.served, 10, 40) > 0.88 * limit
+    assert between(run.refused, 10, 40) < 0.01 * limit
+    assert sum(run.refused.values()) < 12 * most
 
 
 @pytest.mark.parametrize("limit", [5, 20])
 def test_a_store_that_bears_less_than_one_request_at_a_time_gets_pauses(limit: int) -> None:
     """A window of one would send 50 a second here, and most of them in vain."""
-    store = ThrottlingStore(Pace(32), lambda _: limit, 0.02)
-    store.run(60)
-    assert store.pace.window.least < 1
-    assert between(store.served, 20, 60) > 0.6 * limit
-    assert between(store.refused, 20, 60) < 0.1 * limit
+    run = alone(60, lambda _: limit, Run(Pace(32), latency_s=0.02))
+    assert run.pace.window.least < 1
+    assert between(run.served, 20, 60) > 0.6 * limit
+    assert between(run.refused, 20, 60) < 0.1 * limit
 
 
 def test_a_run_recovers_when_the_store_does() -> None:
     """Throttled to a fiftieth for a minute; half a minute later all is as it was."""
-    store = ThrottlingStore(Pace(128), lambda now: 50.0 if now < 60 else 10_000.0)
-    store.run(100)
-    assert between(store.served, 50, 60) < 55
-    assert store.sizes[59] < 5
-    assert store.sizes[95] == 128
-    assert between(store.served, 95, 100) > 0.9 * 128 / 0.05
+    run = alone(100, lambda now: 50.0 if now < 60 else 10_000.0, Run(Pace(128)))
+    assert between(run.served, 50, 60) < 55
+    assert run.sizes[59] < 5
+    assert run.sizes[95] == 128
+    assert between(run.served, 95, 100) > 0.9 * 128 / 0.05
 
 
 @pytest.mark.parametrize("answers_per_s", [2, 1_000])
