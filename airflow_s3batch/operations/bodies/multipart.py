@@ -34,6 +34,9 @@ MOST_PARTS = 10_000
 WANTED_PART_BYTES = 512 * 1024**2
 """Copied within seconds; a part that has to be sent again costs little."""
 
+PART_REQUESTS = ("CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload", "AbortMultipartUpload")
+"""Of a copy in parts, as operations tell them."""
+
 LONG_S = 900.0
 """Time limit for a request that copies much, or puts many parts together."""
 

@@ -18,7 +18,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.bodies.encryption import EncryptionChoice
-from airflow_s3batch.operations.bodies.multipart import LONG_S, MultipartCalls
+from airflow_s3batch.operations.bodies.multipart import LONG_S, PART_REQUESTS, MultipartCalls
 from airflow_s3batch.operations.bodies.skipping import Skipping
 from airflow_s3batch.operations.bodies.sources import PAYER, Headers, copy_source
 from airflow_s3batch.operations.copies import copy_look, copy_managed, copy_probe
@@ -156,10 +156,7 @@ class CopyObject(Operation):
         "CopyObject",
         "HeadObject",
         "GetObjectTagging",
-        "CreateMultipartUpload",
-        "UploadPartCopy",
-        "CompleteMultipartUpload",
-        "AbortMultipartUpload",
+        *PART_REQUESTS,
         "PutObjectTagging",
     )
     replay: ClassVar[Replay] = Replay.SAFE

@@ -90,17 +90,7 @@ class MoveObject(CopyObject):
     _twins: dict[Call, Call] = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "move_object"
-    requests: ClassVar[tuple[str, ...]] = (
-        "CopyObject",
-        "HeadObject",
-        "GetObjectTagging",
-        "CreateMultipartUpload",
-        "UploadPartCopy",
-        "CompleteMultipartUpload",
-        "AbortMultipartUpload",
-        "PutObjectTagging",
-        "DeleteObject",
-    )
+    requests: ClassVar[tuple[str, ...]] = (*CopyObject.requests, "DeleteObject")
     replay: ClassVar[Replay] = Replay.CHECK
     destroys: ClassVar[bool] = True
     managed_name: ClassVar[str] = ""

@@ -23,7 +23,7 @@ from airflow_s3batch.operations.base import Operation, Replay
 from airflow_s3batch.operations.bodies.content import CONTENT_HEADERS, META, ContentChoice
 from airflow_s3batch.operations.bodies.encryption import EncryptionChoice
 from airflow_s3batch.operations.bodies.head_look import declared_differences
-from airflow_s3batch.operations.bodies.multipart import LONG_S, MultipartCalls
+from airflow_s3batch.operations.bodies.multipart import LONG_S, PART_REQUESTS, MultipartCalls
 from airflow_s3batch.operations.bodies.sameness import changed_message, is_copy_of
 from airflow_s3batch.operations.bodies.sources import Headers, copy_source
 from airflow_s3batch.operations.copies.copy_params import threshold_problems
@@ -102,10 +102,7 @@ class RewriteObject(Operation):
         "GetObjectAcl",
         "CopyObject",
         "GetObjectTagging",
-        "CreateMultipartUpload",
-        "UploadPartCopy",
-        "CompleteMultipartUpload",
-        "AbortMultipartUpload",
+        *PART_REQUESTS,
     )
     replay: ClassVar[Replay] = Replay.CHECK
     skips_done: ClassVar[bool] = True

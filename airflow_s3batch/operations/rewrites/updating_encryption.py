@@ -64,17 +64,7 @@ class UpdateObjectEncryption(Operation):
 
     name: ClassVar[str] = "update_object_encryption"
     compares: ClassVar[str] = "encryption and key"
-    requests: ClassVar[tuple[str, ...]] = (
-        "HeadObject",
-        "UpdateObjectEncryption",
-        "GetObjectAcl",
-        "CopyObject",
-        "GetObjectTagging",
-        "CreateMultipartUpload",
-        "UploadPartCopy",
-        "CompleteMultipartUpload",
-        "AbortMultipartUpload",
-    )
+    requests: ClassVar[tuple[str, ...]] = ("UpdateObjectEncryption", *RewriteObject.requests)
     replay: ClassVar[Replay] = Replay.CHECK
     skips_done: ClassVar[bool] = True
     managed_name: ClassVar[str] = "S3UpdateObjectEncryption"

@@ -1,27 +1,23 @@
-"""``since`` and ``exclude``: what was done is not done again, and nothing is skipped, whatever happens in between."""
+"""``since``: what was done is not done again, and nothing is skipped, whatever happens in between."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deliveries import JOBS, NOW, PREFIX, Rows, deliver, published_rows
+from finished_jobs import finish, keys, row
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from airflow_s3batch.core.completion_report import FAILED, SUCCEEDED, ResultFile, format_row, report_manifest
 from airflow_s3batch.core.errors import ArgumentError, InventoryError, ManifestError
-from airflow_s3batch.core.keys import encode_key
-from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
-from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
@@ -40,31 +36,6 @@ class Killed(BaseException):
     """What a kill -9 is like: nothing is cleaned up in the store."""
 
 
-def row(key: str, body: int = 1, **more: Any) -> dict[str, Any]:
-    """Return an inventory row whose ETag and size tell its *body*."""
-    return {"key": key, "e_tag": f"{body:032x}", "size": body, "storage_class": "STANDARD", **more}
-
-
-def finish(storage: MemoryStorage, manifest: Manifest, failed: Collection[str] = ()) -> list[str]:
-    """Write the report of a job in which the keys *failed* failed, and take note; return the keys that succeeded."""
-    rows = published_rows(storage, manifest)
-    write_report(storage, JobLayout(manifest.job_url).report, rows, failed)
-    note_report(storage, manifest.job_url)
-    return [each["key"] for each in rows if each["key"] not in failed]
-
-
-def write_report(storage: MemoryStorage, folder: S3Url, rows: Rows, failed: Collection[str] = ()) -> None:
-    results = []
-    for status, outcome in ((SUCCEEDED, Outcome(200)), (FAILED, Outcome(403, "AccessDenied", 'a, "b"'))):
-        of_status = [each for each in rows if (each["key"] in failed) == (status == FAILED)]
-        lines = (format_row(r["bucket"], encode_key(r["key"]), r.get("version_id"), outcome) for r in of_status)
-        body = "".join(lines).encode()
-        place = folder / f"results/{hashlib.sha1(body).hexdigest()}.csv"
-        storage.write(place, body)
-        results.append(ResultFile(status, place, hashlib.md5(body).hexdigest()))
-    storage.write(folder / "manifest.json", report_manifest(results, "2026-11-22T10:00:00.000Z").encode())
-
-
 @pytest.fixture
 def run(storage: MemoryStorage, publish: Publish) -> Callable[..., Manifest]:
     """Publish as run *name* of one recurring task does."""
@@ -76,10 +47,6 @@ def run(storage: MemoryStorage, publish: Publish) -> Callable[..., Manifest]:
         return publish(where, job_id=f"compliance-{name}", **options)
 
     return call
-
-
-def keys(storage: MemoryStorage, manifest: Manifest) -> list[str]:
-    return sorted(each["key"] for each in published_rows(storage, manifest))
 
 
 def test_each_object_is_touched_once_over_three_runs_with_failures_in_between(
@@ -421,72 +388,6 @@ def listed(storage: MemoryStorage, bodies: dict[Any, Any], *, versions: bool, da
             rows.append(known)
     schema = ["bucket", "key", *(("version_id", "is_latest", "is_delete_marker") if versions else ()), "size", "e_tag"]
     return deliver(storage, rows, days_ago=days_ago, schema=schema), rows
-
-
-def test_what_succeeded_in_an_earlier_job_is_left_out_as_long_as_it_is_the_same_body(
-    storage: MemoryStorage, publish: Publish
-) -> None:
-    deliver(storage, [row("a"), row("b"), row("c"), row("d")], days_ago=3)
-    job = publish("key <> 'd'", job_id="first")
-    with pytest.raises(ManifestError, match="has no report yet"):
-        publish(job_id="early", exclude=(str(job.job_url),))
-    finish(storage, job, failed={"b"})
-    deliver(storage, [row("a"), row("b"), row("c", 2), row("d")], days_ago=2)
-    for n, spelling in enumerate(("", "/", "/report", "/report/manifest.json")):
-        manifest = publish(job_id=f"second{n}", exclude=(f"{job.job_url}{spelling}",))
-        assert keys(storage, manifest) == ["b", "c", "d"]
-
-
-def test_a_job_that_is_at_work_again_is_not_excluded_by_its_old_report(
-    storage: MemoryStorage, publish: Publish
-) -> None:
-    """What it does meanwhile would be done twice."""
-    deliver(storage, [row("a")])
-    job = publish(job_id="first")
-    storage.clock = lambda: NOW
-    build_report(storage, job.job_url, "tag.run", now=NOW)
-    assert keys(storage, publish(job_id="second", exclude=(str(job.job_url),))) == ["a"]
-    storage.clock = lambda: NOW + dt.timedelta(seconds=1)
-    storage.write(job.job_url / "tag.run/g0001/shard-00000/range-000000-x.commit.json", b"{}")
-    with pytest.raises(InventoryError, match="objects were worked on since this report was made"):
-        publish(job_id="third", exclude=(f"{job.job_url}/report",))
-
-
-def version(key: str, version_id: str | None, body: int, **more: Any) -> dict[str, Any]:
-    return row(key, body, version_id=version_id, is_latest=True, is_delete_marker=False, **more)
-
-
-def test_versions_are_left_out_by_their_id_and_null_versions_by_their_etag(
-    storage: MemoryStorage, publish: Publish
-) -> None:
-    deliver(storage, [version("a", "v1", 1), version("b", None, 1), version("c", None, 1)], days_ago=3)
-    finish(storage, job := publish(job_id="first"))
-    deliver(storage, [version("a", "v1", 9), version("a", "v2", 1), version("b", None, 1), version("c", None, 2)])
-    rest = published_rows(storage, publish(job_id="second", exclude=(str(job.job_url),)))
-    assert [(each["key"], each["version_id"]) for each in rest] == [("a", "v2"), ("c", "null")]
-
-
-def test_reports_of_others_are_excluded_by_version(storage: MemoryStorage, publish: Publish) -> None:
-    """AWS's tell no ETag: without a version nobody can say which body it was."""
-    versioned, plain = S3Url("aws", "job-1"), S3Url("aws", "job-2")
-    write_report(storage, versioned, [{"bucket": "lake", "key": "a b", "version_id": "v1"}])
-    write_report(storage, plain, [{"bucket": "lake", "key": "a b"}])
-    deliver(storage, [version("a b", "v1", 1), version("a b", "v2", 1)])
-    rest = published_rows(storage, publish(exclude=(f"{versioned}/manifest.json",), job_id="one"))
-    assert [each["version_id"] for each in rest] == ["v2"]
-    with pytest.raises(ManifestError, match="tells neither version nor ETag of its 1 objects"):
-        publish(exclude=(str(plain),), job_id="two")
-    with pytest.raises(ManifestError, match="is neither the folder of a job with a manifest nor a completion report"):
-        publish(exclude=("s3://aws/nothing",), job_id="three")
-
-
-def test_a_result_file_that_was_altered_is_noticed(storage: MemoryStorage, publish: Publish) -> None:
-    deliver(storage, [row("a")])
-    finish(storage, job := publish(job_id="first"), failed={"a"})
-    (place,) = [p for p in storage.files if "/results/" in p.key and storage.files[p]]
-    storage.files[place] += b" "
-    with pytest.raises(ManifestError, match=r"results/.*altered since the report was made"):
-        publish(job_id="second", exclude=(str(job.job_url),))
 
 
 def test_arguments_that_contradict_each_other_are_told(storage: MemoryStorage, publish: Publish) -> None:

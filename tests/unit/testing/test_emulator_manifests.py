@@ -5,21 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from emulator_bench import Bench, bench
+from emulator_bench import Bench
 
 from airflow_s3batch.testing.emulator.manifests import csv_tasks
 from airflow_s3batch.testing.emulator.tasks import Task
 
 INVALID = "InvalidManifestContent"
-
-
-@pytest.fixture
-def lab() -> Iterator[Bench]:
-    yield from bench()
 
 
 def results(lab: Bench) -> list[str]:

@@ -6,12 +6,10 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from emulator_bench import Bench, bench
+from emulator_bench import Bench
 
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.testing.emulator.report import ReportDraft, report_manifest, report_row
@@ -129,11 +127,6 @@ def test_a_row_has_seven_fields_but_where_the_version_is_missing() -> None:
 
 
 # -- when there is one ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def lab() -> Iterator[Bench]:
-    yield from bench()
 
 
 def reports(lab: Bench) -> list[str]:
