@@ -20,7 +20,7 @@ from airflow_s3batch.cli.verbs import Verb, verbs
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 def get_cli_commands() -> list[Any]:

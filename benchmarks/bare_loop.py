@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pycurl
 
-from airflow_s3batch.engine.prepared import Preparer, Template
-from airflow_s3batch.engine.signing import Signer
+from airflow_s3batch.engine.wire.prepared import Preparer, Template
+from airflow_s3batch.engine.wire.signing import Signer
 from benchmarks.jobs import JOBS
 from benchmarks.measuring import Spec
 

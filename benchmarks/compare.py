@@ -11,7 +11,7 @@ import contextlib
 import uuid
 from collections.abc import Iterator, Sequence
 
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.testing.servers import seaweedfs
 from benchmarks.contenders import CONTENDERS, access
 from benchmarks.jobs import JOBS

@@ -17,9 +17,9 @@ from airflow_s3batch import S3Object
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access, run_batch, run_shard
-from airflow_s3batch.engine.prepared import Preparer
-from airflow_s3batch.engine.signing import Signer
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
+from airflow_s3batch.engine.wire.prepared import Preparer
+from airflow_s3batch.engine.wire.signing import Signer
 from benchmarks.bare_loop import BareLoop
 from benchmarks.jobs import JOBS
 from benchmarks.listing_ways import WAYS

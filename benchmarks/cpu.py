@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.testing.servers import seaweedfs
 from benchmarks.contenders import CONTENDERS, access
 from benchmarks.jobs import JOBS

@@ -11,7 +11,7 @@ from pathlib import Path
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import S3Access
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.manifests.sources.dataset import Place
 from airflow_s3batch.manifests.sources.listing import files as listing_files
 from airflow_s3batch.manifests.sources.listing import run as listing_run

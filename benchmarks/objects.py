@@ -17,9 +17,9 @@ from airflow_s3batch.core.manifest import FIXED_COLUMNS, Manifest, ShardFile, Sh
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access, run_batch
-from airflow_s3batch.engine.storage import Storage
-from airflow_s3batch.manifests.planning.shards import range_rows_for, write_shards
-from airflow_s3batch.manifests.planning.stage_files import StagedFile, StageWriter
+from airflow_s3batch.engine.files.storage import Storage
+from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for, write_shards
+from airflow_s3batch.manifests.planning.cutting.stage_files import StagedFile, StageWriter
 from airflow_s3batch.operations import Operation, Replay
 from airflow_s3batch.operations.requests import Call, Request, RunContext, Steps
 from benchmarks.servers import OBJECTS_BUCKET

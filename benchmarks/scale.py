@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.storage import S3Storage
-from airflow_s3batch.manifests.planning.shards import range_rows_for
+from airflow_s3batch.engine.files.storage import S3Storage
+from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for
 from airflow_s3batch.testing.servers import seaweedfs
 from benchmarks.contenders import access
 from benchmarks.cpu import Say

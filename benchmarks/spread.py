@@ -22,10 +22,10 @@ import numpy as np
 import pyarrow as pa
 
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.pacing import Window
-from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes
-from airflow_s3batch.manifests.planning.spread import dealt, turn_rows_for
-from airflow_s3batch.manifests.planning.stage_files import StageWriter
+from airflow_s3batch.engine.rates.pacing import Window
+from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for, shard_sizes
+from airflow_s3batch.manifests.planning.cutting.spread import dealt, turn_rows_for
+from airflow_s3batch.manifests.planning.cutting.stage_files import StageWriter
 
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 """Numbers of rows in key order, or partitions of rows."""

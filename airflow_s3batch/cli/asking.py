@@ -17,7 +17,7 @@ from airflow_s3batch.core.layout import JobLayout
 if TYPE_CHECKING:
     import argparse
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 def add_asking(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from airflow_s3batch.core.amounts import number, size
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from airflow_s3batch.reports.cleanup import Cleanup
+    from airflow_s3batch.reports.cleanup.cleanup import Cleanup
 
 
 def print_cleanup(console: Console, result: Cleanup) -> None:

@@ -10,8 +10,8 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.costs import Totals, estimate, shipped_prices
 from airflow_s3batch.costs.counting import SAMPLE
-from airflow_s3batch.engine.estimates import read_estimate, read_prices
-from airflow_s3batch.engine.example_rows import example_rows
+from airflow_s3batch.engine.checks.estimates import read_estimate, read_prices
+from airflow_s3batch.engine.checks.example_rows import example_rows
 from airflow_s3batch.operations.from_json import operation_from_json, operation_from_text
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.manifest import Manifest
     from airflow_s3batch.costs import CostEstimate
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 SHIPPED = "shipped"
 

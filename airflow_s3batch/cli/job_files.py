@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.core.manifest import Manifest
-from airflow_s3batch.engine.generation import newest_generations, operation_document
-from airflow_s3batch.engine.job_manifest import published_manifest
-from airflow_s3batch.engine.stored_files import remote_shard
+from airflow_s3batch.engine.files.stored_files import remote_shard
+from airflow_s3batch.engine.jobs.job_manifest import published_manifest
+from airflow_s3batch.engine.shards.generation import newest_generations, operation_document
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.layout import JobLayout
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 MOST_BUCKETS = 1_000
 

@@ -12,12 +12,12 @@ from airflow_s3batch.core.amounts import time_of
 from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.core.operation_names import operation_name
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.shards_seen import SILENT_S
+from airflow_s3batch.engine.jobs.shards_seen import SILENT_S
+from airflow_s3batch.reports.accounts.reading_ahead import reading_ahead
 from airflow_s3batch.reports.job_folders import is_at_aws, job_names, last_pulse, read_job_folder
-from airflow_s3batch.reports.reading_ahead import reading_ahead
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.reports.job_folders import JobFolder
 
 SUCCESS, FAILED, RUNNING, PAUSED, UNFINISHED, DAMAGED = (

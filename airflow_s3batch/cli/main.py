@@ -18,7 +18,7 @@ from airflow_s3batch.core.errors import ArgumentError, S3BatchError
 from airflow_s3batch.core.visible import visible
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 def main(argv: Sequence[str] | None = None) -> int:

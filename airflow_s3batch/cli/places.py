@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_s3batch.core.errors import AccessError, ManifestError
 from airflow_s3batch.core.formats import JOB, check_format, is_later
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.stored_files import json_at
+from airflow_s3batch.engine.files.stored_files import json_at
 
 if TYPE_CHECKING:
     import argparse
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 _LEVELS = 12
 """How many folders above a URL are looked at; a job's deepest file lies seven levels below its folder."""

@@ -18,7 +18,7 @@ from airflow_s3batch.reports.summary import FORMAT as SUMMARY_FORMAT
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.completion_report import ReportRow
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 _SUMMARY = re.compile(r"airflow-s3batch-summary/\d+")
 MOST_CODES = 1_000

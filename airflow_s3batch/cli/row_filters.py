@@ -12,7 +12,7 @@ from airflow_s3batch.core.completion_report import FAILED, SUCCEEDED
 if TYPE_CHECKING:
     from airflow_s3batch.core.completion_report import ReportRow
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 def add_row_filters(parser: argparse.ArgumentParser, *, status: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from airflow_s3batch.cli.bars import bar
 from airflow_s3batch.cli.printing import told
 from airflow_s3batch.core.amounts import duration, number, share
-from airflow_s3batch.engine.shards_seen import DONE, RUNNING, SILENT, STOPPED, WAITING, ShardSeen
+from airflow_s3batch.engine.jobs.shards_seen import DONE, RUNNING, SILENT, STOPPED, WAITING, ShardSeen
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from airflow_s3batch.core.control import Control
-    from airflow_s3batch.engine.shared_seen import RateSeen
+    from airflow_s3batch.engine.rates.shared_seen import RateSeen
 
 STYLES = {RUNNING: "cyan", DONE: "green", STOPPED: "yellow", SILENT: "magenta", WAITING: "dim", "paused": "yellow"}
 _ORDER = (RUNNING, "paused", SILENT, STOPPED, WAITING, DONE)

@@ -9,7 +9,7 @@ from airflow_s3batch.core.errors import AccessError
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.access import S3Access
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 60.0
@@ -35,7 +35,7 @@ def connect(args: argparse.Namespace) -> Storage:
     """
     import botocore.exceptions
 
-    from airflow_s3batch.engine.storage import S3Storage
+    from airflow_s3batch.engine.files.storage import S3Storage
 
     try:
         return S3Storage(access_of(args))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 VERBS = ("report", "failed", "plan", "status", "pause", "resume", "speed", "jobs", "iam_policy", "cleanup")
 """Names of the modules, in the order in which help lists them."""

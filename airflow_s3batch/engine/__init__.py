@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from airflow_s3batch.engine.access import S3Access
     from airflow_s3batch.engine.batch import run_batch
     from airflow_s3batch.engine.policy import Policy
-    from airflow_s3batch.engine.shard import run_shard
+    from airflow_s3batch.engine.shards.shard import run_shard
 
 _HOMES = {
     "Policy": "airflow_s3batch.engine.policy",
     "S3Access": "airflow_s3batch.engine.access",
     "Summary": "airflow_s3batch.core.outcomes",
     "run_batch": "airflow_s3batch.engine.batch",
-    "run_shard": "airflow_s3batch.engine.shard",
+    "run_shard": "airflow_s3batch.engine.shards.shard",
 }
 
 __all__ = ["Policy", "S3Access", "Summary", "run_batch", "run_shard"]

@@ -14,13 +14,13 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import DRY_RUN, Outcome, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.dry_run import DryRun, dry_policy
-from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.engine.executor import Executor
+from airflow_s3batch.engine.checks.dry_run import DryRun, dry_policy
+from airflow_s3batch.engine.checks.preflight import capabilities_for, looked_up
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.loop.refusals import Refusals
+from airflow_s3batch.engine.loop.threshold import Threshold
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.preflight import capabilities_for, looked_up
-from airflow_s3batch.engine.refusals import Refusals
-from airflow_s3batch.engine.threshold import Threshold
+from airflow_s3batch.engine.wire.exchange import Work
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import for_workers
 from airflow_s3batch.operations.requests import RunContext

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
     from airflow_s3batch.engine.access import S3Access
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.hooks.s3_batch import S3BatchHook
 
 DEFAULT_CONN_ID = "aws_default"
@@ -153,7 +153,7 @@ def access_of(hook: AwsBaseHook) -> S3Access:
 
 def storage_on(access: S3Access) -> Storage:
     """Return the store behind *access* as a place for files."""
-    from airflow_s3batch.engine.storage import S3Storage
+    from airflow_s3batch.engine.files.storage import S3Storage
 
     return S3Storage(access)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout, OperationLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.attempt import Attempt
+from airflow_s3batch.engine.files.storage import Storage
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.shards.attempt import Attempt
 from airflow_s3batch.managed.buckets import BucketRef
 from airflow_s3batch.managed.control import JobControl
 from airflow_s3batch.managed.round import Round

@@ -13,7 +13,7 @@ from airflow_s3batch.core.errors import InfrastructureError, JobDamagedError
 from airflow_s3batch.core.iso_times import iso_time
 from airflow_s3batch.core.layout import RoundLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.files.storage import Storage
 from airflow_s3batch.managed.control import JobControl, NoSuchJobError
 from airflow_s3batch.managed.outcome_join import ReportCounts
 from airflow_s3batch.managed.progress import JobProgress

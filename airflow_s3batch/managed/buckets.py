@@ -13,9 +13,9 @@ from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.engine.shard_file import fetch_shard
-from airflow_s3batch.engine.staging import staging_folder
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.files.staging import staging_folder
+from airflow_s3batch.engine.files.storage import Storage
+from airflow_s3batch.engine.shards.shard_file import fetch_shard
 
 FORMAT = "airflow-s3batch-buckets/1"
 _VERSIONS = "~versions"  # no bucket name has a tilde

@@ -10,8 +10,8 @@ from pathlib import Path
 from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.layout import RoundLayout
-from airflow_s3batch.engine.staging import disk_sentences
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.files.staging import disk_sentences
+from airflow_s3batch.engine.files.storage import Storage
 from airflow_s3batch.managed.buckets import BucketRef
 from airflow_s3batch.managed.request import CsvManifest
 from airflow_s3batch.managed.rows import RowBatch

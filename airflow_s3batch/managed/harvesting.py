@@ -16,13 +16,13 @@ from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import OUTCOME_UNKNOWN, Outcome, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.attempt import Attempt
-from airflow_s3batch.engine.job_manifest import published_manifest
+from airflow_s3batch.engine.files.staging import staging_folder
+from airflow_s3batch.engine.files.storage import Storage
+from airflow_s3batch.engine.jobs.job_manifest import published_manifest
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.recorder import Recorder
-from airflow_s3batch.engine.shard_verdict import judge_shard
-from airflow_s3batch.engine.staging import staging_folder
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.shards.attempt import Attempt
+from airflow_s3batch.engine.shards.recorder import Recorder
+from airflow_s3batch.engine.shards.shard_verdict import judge_shard
 from airflow_s3batch.managed.aws_report import JobEnd, ReportPendingError, find_report, job_end
 from airflow_s3batch.managed.control import JobControl
 from airflow_s3batch.managed.outcome_join import OutcomeJoin, ReportCounts, ToldRow

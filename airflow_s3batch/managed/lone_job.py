@@ -13,10 +13,10 @@ from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.layout import RoundLayout
 from airflow_s3batch.core.outcomes import Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.files.staging import staging_folder
+from airflow_s3batch.engine.files.storage import Storage
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.shard_verdict import judge_shard
-from airflow_s3batch.engine.staging import staging_folder
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.shards.shard_verdict import judge_shard
 from airflow_s3batch.managed.aws_report import JobEnd, find_report, job_end
 from airflow_s3batch.managed.buckets import BucketRef
 from airflow_s3batch.managed.control import JobControl
@@ -34,7 +34,7 @@ from airflow_s3batch.managed.round_files import (
 )
 from airflow_s3batch.managed.settings import ManagedSettings
 from airflow_s3batch.operations.base import Operation
-from airflow_s3batch.reports.failed_manifest import FailedManifest
+from airflow_s3batch.reports.accounts.failed_manifest import FailedManifest
 from airflow_s3batch.reports.read import read_rows
 
 

@@ -9,7 +9,7 @@ from airflow_s3batch.core.errors import AccessError, ArgumentError, S3BatchError
 from airflow_s3batch.core.iso_times import iso_now
 from airflow_s3batch.core.layout import GenerationLayout, RoundLayout
 from airflow_s3batch.core.manifest import Manifest
-from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.engine.files.staging import staging_folder
 from airflow_s3batch.managed.asked import Asked
 from airflow_s3batch.managed.control import JobControl, RepeatedTokenError
 from airflow_s3batch.managed.csv_manifest import publish_csv_manifest

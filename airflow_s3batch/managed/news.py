@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_s3batch.core.news import ProgressNews
 from airflow_s3batch.core.outcomes import Summary
-from airflow_s3batch.engine.progress import History
+from airflow_s3batch.engine.loop.progress import History
 from airflow_s3batch.managed.progress import JobProgress
 
 

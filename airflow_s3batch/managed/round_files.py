@@ -11,7 +11,7 @@ from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.layout import GenerationLayout, RoundLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.files.storage import Storage
 from airflow_s3batch.managed.request import CsvManifest
 
 REQUEST_FORMAT = "airflow-s3batch-request/1"

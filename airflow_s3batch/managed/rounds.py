@@ -9,14 +9,14 @@ from airflow_s3batch.core.errors import ArgumentError, JobChangedError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest
-from airflow_s3batch.engine.attempt import Attempt
-from airflow_s3batch.engine.generation import newest_generation, open_generation, operation_document
-from airflow_s3batch.engine.job_manifest import published_manifest
+from airflow_s3batch.engine.checks.rehearsal_notes import read_notes, rehearsal_attempts
+from airflow_s3batch.engine.files.storage import Storage
+from airflow_s3batch.engine.jobs.job_manifest import published_manifest
+from airflow_s3batch.engine.jobs.rivalry import heed_rivals
+from airflow_s3batch.engine.jobs.running import Running
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.rehearsal_notes import read_notes, rehearsal_attempts
-from airflow_s3batch.engine.rivalry import heed_rivals
-from airflow_s3batch.engine.running import Running
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.shards.attempt import Attempt
+from airflow_s3batch.engine.shards.generation import newest_generation, open_generation, operation_document
 from airflow_s3batch.managed.asked import Asked
 from airflow_s3batch.managed.buckets import BucketRef
 from airflow_s3batch.managed.control import JobControl, NoSuchJobError

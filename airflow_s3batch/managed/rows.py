@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
-from airflow_s3batch.engine.claims import in_doubt
-from airflow_s3batch.engine.shard_file import fetch_shard
-from airflow_s3batch.engine.shard_state import ShardState, shard_state
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.files.storage import Storage
+from airflow_s3batch.engine.shards.claims import in_doubt
+from airflow_s3batch.engine.shards.shard_file import fetch_shard
+from airflow_s3batch.engine.shards.shard_state import ShardState, shard_state
 from airflow_s3batch.managed.buckets import BucketRef, shards_of
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_s3batch.engine.aws_rounds import rounds_in
-from airflow_s3batch.engine.generation import newest_generations
+from airflow_s3batch.engine.jobs.aws_rounds import rounds_in
+from airflow_s3batch.engine.shards.generation import newest_generations
 from airflow_s3batch.managed.round_files import read_round
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.layout import JobLayout
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 class AwsJob(NamedTuple):

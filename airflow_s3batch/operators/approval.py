@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.approval_record import ApprovalRecord
     from airflow_s3batch.core.manifest import Manifest
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.operations.base import Operation
     from airflow_s3batch.operators.approval_text import Question
 
@@ -122,8 +122,8 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
 
     def run(self, context: Context) -> Any:
         """Ask, unless there is nothing to ask; ends by waiting for the answer."""
-        from airflow_s3batch.engine.approval import write_approval
-        from airflow_s3batch.engine.job_manifest import published_manifest
+        from airflow_s3batch.engine.jobs.approval import write_approval
+        from airflow_s3batch.engine.jobs.job_manifest import published_manifest
 
         ids = ("manifest_task_id", "rehearsal_task_id") if self.rehearsal_task_id else ("manifest_task_id",)
         check_task_ids(self, context, *ids)
@@ -148,7 +148,7 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
 
     def _keep_answer(self, context: Context, event: Mapping[str, Any]) -> None:
         from airflow_s3batch.core.approval_record import APPROVED, REJECTED
-        from airflow_s3batch.engine.approval import read_approval, write_approval
+        from airflow_s3batch.engine.jobs.approval import read_approval, write_approval
 
         totals = self._totals(context["ti"])
         job, storage = JobLayout(S3Url.parse(str(totals["job"]), what="job")), self._storage()
@@ -181,7 +181,7 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
     def _why_not_asked(self, manifest: Manifest, storage: Storage, totals: Mapping[str, Any], context: Context) -> str:
         """Return why nobody needs to be asked, a clause; empty if somebody does."""
         from airflow_s3batch.core.approval_record import APPROVED
-        from airflow_s3batch.engine.approval import read_approval, why_other, write_approval
+        from airflow_s3batch.engine.jobs.approval import read_approval, why_other, write_approval
 
         if not manifest.rows:
             return "the manifest is empty"
@@ -199,10 +199,10 @@ class BatchApprovalOperator(S3BatchOperator, ApprovalOperator):
         return f"this operation on this manifest was {record.sentence()}"
 
     def _question(self, ti: Any, storage: Storage, job: JobLayout, manifest: Manifest) -> Question:
-        from airflow_s3batch.engine.estimates import read_estimate
-        from airflow_s3batch.engine.example_rows import example_rows
+        from airflow_s3batch.engine.checks.estimates import read_estimate
+        from airflow_s3batch.engine.checks.example_rows import example_rows
         from airflow_s3batch.operators.approval_text import Question
-        from airflow_s3batch.reports.origin import Origin
+        from airflow_s3batch.reports.evidence.origin import Origin
 
         document = Origin.read(storage, job).document
         rehearsal = (

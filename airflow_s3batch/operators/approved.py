@@ -10,7 +10,7 @@ from airflow_s3batch.core.s3url import S3Url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.operations.base import Operation
 
 APPROVAL_KEY = "approval"
@@ -43,7 +43,7 @@ def check_approval(
         S3BatchError: a file can't be read.
     """
     if approval_task_id:
-        from airflow_s3batch.engine.approval import check_approved, check_told
+        from airflow_s3batch.engine.jobs.approval import check_approved, check_told
 
         url = S3Url.parse(job_url, what="job")
         record = check_approved(storage(), url, operation, approval_task_id)

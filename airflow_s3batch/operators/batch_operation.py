@@ -179,7 +179,7 @@ class BatchOperationOperator(PausableOperator):
     def _run_shard(
         self, ref: ShardRef, try_number: int, stop: threading.Event, told: ShardTold, *, dry_run: bool
     ) -> Summary:
-        from airflow_s3batch.engine.shard import run_shard
+        from airflow_s3batch.engine.shards.shard import run_shard
 
         access = self.store.access_with_source(self.source_aws_conn_id)
         return run_shard(

@@ -16,8 +16,8 @@ from airflow_s3batch.triggers.job_watch import JobWatch
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.outcomes import Summary
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.engine.policy import Policy
-    from airflow_s3batch.engine.storage import Storage
     from airflow_s3batch.hooks.s3_batch import S3BatchHook
     from airflow_s3batch.managed import BucketRef, JobProgress, Round
     from airflow_s3batch.operations.base import Operation

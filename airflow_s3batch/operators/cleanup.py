@@ -83,7 +83,7 @@ class S3BatchCleanupOperator(S3BatchOperator):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Clean up."""
-        from airflow_s3batch.reports.cleanup import clean_up
+        from airflow_s3batch.reports.cleanup.cleanup import clean_up
 
         result = clean_up(
             self.store.storage(),

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from airflow_s3batch.core.manifest import Manifest
     from airflow_s3batch.costs import CostEstimate, PriceTable
     from airflow_s3batch.engine.access import S3Access
-    from airflow_s3batch.engine.estimates import Prices
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.checks.estimates import Prices
+    from airflow_s3batch.engine.files.storage import Storage
 
 SECTION, OPTION = "s3batch", "price_table"
 """Where Airflow's configuration names a price table for all Dags."""
@@ -41,7 +41,7 @@ def named_prices(prices: Prices | None, storage: Storage) -> PriceTable | None:
         ArgumentError: what is named is no price table; before anything is planned.
         S3BatchError: it can't be read.
     """
-    from airflow_s3batch.engine.estimates import read_prices
+    from airflow_s3batch.engine.checks.estimates import read_prices
 
     named = prices or conf.get(SECTION, OPTION, fallback=None)
     return read_prices(named, storage) if named else None
@@ -66,7 +66,7 @@ def told_cost(
     """
     if not isinstance(operation, Operation) or not manifest.rows:
         return None
-    from airflow_s3batch.engine.estimates import estimate_job, prices_for
+    from airflow_s3batch.engine.checks.estimates import estimate_job, prices_for
 
     try:
         table, note = (prices, "") if prices is not None else prices_for(access())

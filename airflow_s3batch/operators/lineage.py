@@ -12,7 +12,7 @@ from airflow_s3batch.core.s3url import S3Url
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.manifest import Manifest, ShardRef
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.reports.summary import JobSummary
 
 MOST_BUCKETS = 50

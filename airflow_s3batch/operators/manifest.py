@@ -39,7 +39,7 @@ from airflow_s3batch.operators.slots import Slots, slots_for
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.manifests.sources.dataset import Source
     from airflow_s3batch.operations.base import Operation
 
@@ -239,7 +239,7 @@ class ManifestOperator(S3BatchOperator):
             return self._plan(context, told)
 
     def _plan(self, context: Context, told: PlanTold) -> list[dict[str, Any]]:
-        from airflow_s3batch.engine.rivalry import told_of_others
+        from airflow_s3batch.engine.jobs.rivalry import told_of_others
 
         storage = self.store.with_connection(self.job_aws_conn_id).storage()
         prices = named_prices(self.prices, storage) if self.operation is not None else None
@@ -269,8 +269,8 @@ class ManifestOperator(S3BatchOperator):
 
     def published(self, context: Context, storage: Storage) -> Manifest:
         """Return the manifest, published by this attempt or by an earlier one."""
+        from airflow_s3batch.manifests.planning.cutting.staged import STAGING_LIMIT
         from airflow_s3batch.manifests.planning.publish import publish_manifest
-        from airflow_s3batch.manifests.planning.staged import STAGING_LIMIT
         from airflow_s3batch.manifests.sql.duck import MEMORY_LIMIT
 
         return publish_manifest(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from airflow_s3batch.core.manifest import Manifest
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.manifests.planning.grouped import Planning
 
 MAP_INDEX_TEMPLATE = "group {{ task.group.group + 1 }} of {{ task.group.of }} · {{ task.group.files }} files"
@@ -47,8 +47,8 @@ class _PlanningOperator(InventoryToManifestOperator):
 
     def planning(self, context: Context, storage: Storage) -> Planning:
         """Return how to plan, as the arguments say."""
+        from airflow_s3batch.manifests.planning.cutting.staged import STAGING_LIMIT
         from airflow_s3batch.manifests.planning.grouped import Planning
-        from airflow_s3batch.manifests.planning.staged import STAGING_LIMIT
         from airflow_s3batch.manifests.sql.duck import MEMORY_LIMIT
 
         return Planning(

@@ -9,7 +9,7 @@ from airflow_s3batch.operators.stats import emit, tag_value
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.outcomes import Summary
-    from airflow_s3batch.engine.progress import Snapshot
+    from airflow_s3batch.engine.loop.progress import Snapshot
     from airflow_s3batch.reports.summary import JobSummary
 
 OBJECTS = "s3batch.objects"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_s3batch.engine.access import S3Access
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.hooks.s3 import StoreSettings
 
 
@@ -118,8 +118,8 @@ class PausableOperator(S3BatchOperator):
         Raises:
             InfrastructureError: the task was asked to stop meanwhile.
         """
-        from airflow_s3batch.engine.pause_watch import PauseWatch
-        from airflow_s3batch.engine.rivalry import RivalWatch
+        from airflow_s3batch.engine.jobs.pause_watch import PauseWatch
+        from airflow_s3batch.engine.jobs.rivalry import RivalWatch
 
         storage = self.job_store.storage()
         watch = RivalWatch(storage, rival) if rival else PauseWatch(storage, JobLayout(S3Url.parse(self.paused_job)))

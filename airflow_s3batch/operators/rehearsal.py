@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_s3batch.core.shared_rate import SharedRate
+    from airflow_s3batch.engine.checks.rehearsal import Rehearsal
     from airflow_s3batch.engine.policy import Policy
-    from airflow_s3batch.engine.rehearsal import Rehearsal
 
 
 class BatchRehearsalOperator(PausableOperator):
@@ -144,7 +144,7 @@ class BatchRehearsalOperator(PausableOperator):
         return _job_of(self.shards)
 
     def _rehearse(self, job_url: str, try_number: int, stop: threading.Event) -> Rehearsal:
-        from airflow_s3batch.engine.rehearsal import rehearse
+        from airflow_s3batch.engine.checks.rehearsal import rehearse
 
         access = self.store.access_with_source(self.source_aws_conn_id)
         return rehearse(

@@ -81,7 +81,7 @@ class BatchReportOperator(S3BatchOperator):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Write the report and tell of it."""
-        from airflow_s3batch.engine.running import forget_running
+        from airflow_s3batch.engine.jobs.running import forget_running
         from airflow_s3batch.manifests.planning.series import note_report
         from airflow_s3batch.reports.build import build_report
 

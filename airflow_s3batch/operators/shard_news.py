@@ -14,7 +14,7 @@ from airflow_s3batch.operators.news import Herald, every_s
 
 if TYPE_CHECKING:
     from airflow_s3batch.core.manifest import ShardRef
-    from airflow_s3batch.engine.progress import Snapshot
+    from airflow_s3batch.engine.loop.progress import Snapshot
 
 
 class ShardTold:

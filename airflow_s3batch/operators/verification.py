@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.objects import S3Object
     from airflow_s3batch.core.shared_rate import SharedRate
-    from airflow_s3batch.engine.storage import Storage
-    from airflow_s3batch.engine.verification import Verification
+    from airflow_s3batch.engine.checks.verification import Verification
+    from airflow_s3batch.engine.files.storage import Storage
 
 DEFAULTS: Mapping[str, Any] = {
     "retries": 3,
@@ -139,7 +139,7 @@ class BatchVerificationOperator(PausableOperator):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Look at what is left of the shard, or of the bucket's objects."""
-        from airflow_s3batch.engine.verification_verdict import judge_looks
+        from airflow_s3batch.engine.checks.verification_verdict import judge_looks
 
         check_task_ids(self, context, "operation_task_id")
         raise_for(type(self).__name__, _number_problems(as_int("objects", self.objects)))
@@ -156,8 +156,8 @@ class BatchVerificationOperator(PausableOperator):
         return self._counts(summary)
 
     def _verification(self, stop: threading.Event) -> tuple[Verification, Sequence[int]]:
-        from airflow_s3batch.engine.verification import Verification
-        from airflow_s3batch.reports.generations import find_run
+        from airflow_s3batch.engine.checks.verification import Verification
+        from airflow_s3batch.reports.accounts.generations import find_run
 
         access = self.store.access_with_source(self.source_aws_conn_id)
         storage = self.job_storage(access)
@@ -187,8 +187,8 @@ class BatchVerificationOperator(PausableOperator):
 
     def _shards(self, job_url: S3Url, storage: Storage) -> tuple[Sequence[int], Callable[[S3Object], bool]]:
         """Return which shards are looked at, and which of their objects."""
-        from airflow_s3batch.engine.job_manifest import published_manifest
-        from airflow_s3batch.engine.verification import everything
+        from airflow_s3batch.engine.checks.verification import everything
+        from airflow_s3batch.engine.jobs.job_manifest import published_manifest
         from airflow_s3batch.managed.buckets import BucketRef, shards_of
 
         try:

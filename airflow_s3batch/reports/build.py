@@ -14,24 +14,24 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.outcomes import DRY_RUN
 from airflow_s3batch.core.report_marks import verification_mark
-from airflow_s3batch.engine.staging import staging_folder
-from airflow_s3batch.engine.versions import versions
-from airflow_s3batch.reports.aws_jobs import aws_jobs
+from airflow_s3batch.engine.files.staging import staging_folder
+from airflow_s3batch.engine.shards.versions import versions
+from airflow_s3batch.reports.accounts.aws_jobs import aws_jobs
+from airflow_s3batch.reports.accounts.generations import OperationRun, find_run
+from airflow_s3batch.reports.accounts.shards import accounts
+from airflow_s3batch.reports.accounts.sizes import size_histogram
+from airflow_s3batch.reports.accounts.work import Work
 from airflow_s3batch.reports.draft import ReportDraft
-from airflow_s3batch.reports.generations import OperationRun, find_run
+from airflow_s3batch.reports.evidence.origin import Origin
+from airflow_s3batch.reports.evidence.paperwork import paperwork
+from airflow_s3batch.reports.evidence.rehearsals import told_rehearsal
+from airflow_s3batch.reports.evidence.run_evidence import run_evidence
+from airflow_s3batch.reports.evidence.verification import SucceededByShard, verification_of
 from airflow_s3batch.reports.history import History, point_of
-from airflow_s3batch.reports.origin import Origin
 from airflow_s3batch.reports.page import report_page
-from airflow_s3batch.reports.paperwork import paperwork
-from airflow_s3batch.reports.rehearsals import told_rehearsal
-from airflow_s3batch.reports.run_evidence import run_evidence
-from airflow_s3batch.reports.shards import accounts
-from airflow_s3batch.reports.sizes import size_histogram
 from airflow_s3batch.reports.summary import FORMAT as SUMMARY_FORMAT
 from airflow_s3batch.reports.summary import JobSummary
 from airflow_s3batch.reports.terms import declared_policy, last_word, terms
-from airflow_s3batch.reports.verification import SucceededByShard, verification_of
-from airflow_s3batch.reports.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.layout import OperationLayout
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 def build_report(

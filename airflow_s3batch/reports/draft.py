@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.completion_report import ResultFile, report_manifest_pieces
 from airflow_s3batch.core.outcomes import Tally
-from airflow_s3batch.reports.evidence import PartEvidence
-from airflow_s3batch.reports.failed_manifest import FailedManifest
-from airflow_s3batch.reports.prefixes import PrefixCount
+from airflow_s3batch.reports.accounts.failed_manifest import FailedManifest
+from airflow_s3batch.reports.accounts.prefixes import PrefixCount
+from airflow_s3batch.reports.evidence.evidence import PartEvidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.engine.storage import Storage
-    from airflow_s3batch.reports.accounting import RangeAccount
+    from airflow_s3batch.engine.files.storage import Storage
+    from airflow_s3batch.reports.accounts.accounting import RangeAccount
 
 
 class ReportDraft:

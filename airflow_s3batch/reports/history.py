@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.reports.summary import JobSummary
 
 FORMAT = "airflow-s3batch-history/1"

@@ -14,11 +14,11 @@ from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.core.formats import JOB
 from airflow_s3batch.core.layout import OF_ALL_JOBS, JobLayout, SeriesLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.generation import newest_generations
-from airflow_s3batch.engine.stored_files import json_at
+from airflow_s3batch.engine.files.stored_files import json_at
+from airflow_s3batch.engine.shards.generation import newest_generations
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _GENERATION = re.compile(r"(.*[0-9a-f]{12})-([0-9]{1,6})")

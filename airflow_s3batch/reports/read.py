@@ -13,7 +13,7 @@ from airflow_s3batch.core.errors import AccessError, ManifestError
 from airflow_s3batch.core.keys import decode_key
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.storage import S3Storage, Storage
+from airflow_s3batch.engine.files.storage import S3Storage, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from airflow_s3batch.core.errors import JobDamagedError, ManifestError
 from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.storage import S3Storage, Storage
+from airflow_s3batch.engine.files.storage import S3Storage, Storage
 from airflow_s3batch.reports.summary import FORMAT, JobSummary
 
 if TYPE_CHECKING:

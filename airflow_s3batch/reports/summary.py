@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_s3batch.core.operation_names import operation_name
 from airflow_s3batch.core.outcomes import DRY_RUN, NOT_ATTEMPTED, Tally
 from airflow_s3batch.engine.policy import allowed_count
-from airflow_s3batch.reports.approval_words import approval_sentence
-from airflow_s3batch.reports.verification_text import is_verified, verification_sentence
+from airflow_s3batch.reports.evidence.approval_words import approval_sentence
+from airflow_s3batch.reports.evidence.verification_text import is_verified, verification_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

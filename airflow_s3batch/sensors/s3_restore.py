@@ -23,7 +23,7 @@ from airflow_s3batch.triggers.s3_restore import S3RestoreTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_s3batch.reports.restores import RestoreWatch
+    from airflow_s3batch.reports.restores.restores import RestoreWatch
 
 POLL_INTERVAL_S = 300.0
 TOTALS_KEY = "manifest"
@@ -156,7 +156,7 @@ class S3RestoreSensor(S3BatchSensor):
 
     def _watch(self, context: Context) -> RestoreWatch:
         from airflow_s3batch.engine.policy import Policy
-        from airflow_s3batch.reports.restores import RestoreWatch
+        from airflow_s3batch.reports.restores.restores import RestoreWatch
 
         store = self.store
         job_store = store.with_connection(self.job_aws_conn_id)

@@ -20,7 +20,7 @@ from airflow_s3batch.core.s3url import S3Url
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 Reply = dict[str, Any]
 

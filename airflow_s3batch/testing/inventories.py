@@ -21,7 +21,7 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.s3url import S3Url
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 FileFormat = Literal["CSV", "Parquet", "ORC"]
 Row = Mapping[str, Any]

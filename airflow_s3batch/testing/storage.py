@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.errors import AccessError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.storage import StoredFile
+from airflow_s3batch.engine.files.storage import StoredFile
 
 if TYPE_CHECKING:
     from pathlib import Path

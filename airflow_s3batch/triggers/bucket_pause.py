@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from airflow_s3batch.core.errors import PausedError, S3BatchError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.steering import Steering
+from airflow_s3batch.engine.loop.steering import Steering
 from airflow_s3batch.managed import CANCELLED_BY_TASK
 from airflow_s3batch.managed.running import aws_jobs_of
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.hooks.s3_batch import S3BatchHook
     from airflow_s3batch.managed import BucketRef
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_s3batch.core.s3url import S3Url
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 def delivery_url(

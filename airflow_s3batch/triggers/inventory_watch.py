@@ -20,7 +20,7 @@ from airflow_s3batch.manifests.sources.arrivals import (
 from airflow_s3batch.manifests.sources.s3_events import read_message
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 _BATCH = 10
 _WAIT_S = 1  # asks all of the queue's servers; without, SQS may say "nothing" though there is something

@@ -16,9 +16,9 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.pause_watch import PauseWatch
-    from airflow_s3batch.engine.rivalry import RivalWatch
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
+    from airflow_s3batch.engine.jobs.pause_watch import PauseWatch
+    from airflow_s3batch.engine.jobs.rivalry import RivalWatch
 
 POLL_INTERVAL_S = 10.0
 
@@ -104,8 +104,8 @@ class _Shared:
             return why
 
     async def _really_look(self, trigger: S3BatchJobControlTrigger) -> str:
-        from airflow_s3batch.engine.pause_watch import PATIENCE, PauseWatch
-        from airflow_s3batch.engine.rivalry import RivalWatch
+        from airflow_s3batch.engine.jobs.pause_watch import PATIENCE, PauseWatch
+        from airflow_s3batch.engine.jobs.rivalry import RivalWatch
 
         if self._watch is None:
             try:

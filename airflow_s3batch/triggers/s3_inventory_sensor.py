@@ -14,7 +14,7 @@ from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 from airflow_s3batch.triggers.delivery_look import delivery_url
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 class S3InventorySensorTrigger(S3BatchTrigger):

@@ -14,7 +14,7 @@ from airflow_s3batch.triggers.base import S3BatchTrigger, beside_loop
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.access import S3Access
-    from airflow_s3batch.reports.restore_state import Waiting
+    from airflow_s3batch.reports.restores.restore_state import Waiting
 
 MAX_CONCURRENCY = 16
 
@@ -75,7 +75,7 @@ class S3RestoreTrigger(S3BatchTrigger):
 
     async def _named(self) -> list[Waiting]:
         """Return the objects that the state's file names; none where there is no file yet."""
-        from airflow_s3batch.reports.restore_state import RestoreState
+        from airflow_s3batch.reports.restores.restore_state import RestoreState
 
         storage = await beside_loop(self.store.with_connection(self.job_aws_conn_id).storage)
         state = await asyncio.to_thread(RestoreState.read, storage, S3Url.parse(self.state_url))
@@ -83,7 +83,7 @@ class S3RestoreTrigger(S3BatchTrigger):
 
     async def _look(self, access: S3Access, waiting: list[Waiting]) -> list[Waiting]:
         from airflow_s3batch.engine.policy import Policy
-        from airflow_s3batch.reports.restore_look import still_restoring
+        from airflow_s3batch.reports.restores.restore_look import still_restoring
 
         try:
             return await asyncio.to_thread(still_restoring, access, Policy(max_concurrency=MAX_CONCURRENCY), waiting)

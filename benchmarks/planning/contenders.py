@@ -71,7 +71,7 @@ def with_fetch(task: Task) -> Run:
 
     from airflow_s3batch.core.layout import JobLayout
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.manifests.planning.fetch import fetch_batches
+    from airflow_s3batch.manifests.planning.filtering.fetch import fetch_batches
     from airflow_s3batch.manifests.sources.dataset import Place
     from airflow_s3batch.manifests.sources.inventory import Inventory as InventorySource
     from benchmarks.planning.folder_storage import FolderStorage

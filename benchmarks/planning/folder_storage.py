@@ -9,7 +9,7 @@ from pathlib import Path
 
 from airflow_s3batch.core.errors import AccessError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.storage import StoredFile
+from airflow_s3batch.engine.files.storage import StoredFile
 
 _CHUNK = 1024**2
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from airflow_s3batch.manifests.planning.cutting.shards import (
+    LEAST_ROWS_PER_SHARD,
+    ROUNDS,
+    ROWS_PER_SHARD,
+    range_rows_for,
+)
 from airflow_s3batch.manifests.planning.selection import SLOTS
-from airflow_s3batch.manifests.planning.shards import LEAST_ROWS_PER_SHARD, ROUNDS, ROWS_PER_SHARD, range_rows_for
 from benchmarks.results import Results as OtherResults
 from benchmarks.scale_out.airflow_load import EMPTY, TINY
 from benchmarks.scale_out.results import Load, Results

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from airflow_s3batch.manifests.planning.cutting.shards import shard_sizes
 from airflow_s3batch.manifests.planning.selection import SLOTS
-from airflow_s3batch.manifests.planning.shards import shard_sizes
 
 MOST_SHARDS = 200
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.engine import Policy, S3Access, run_shard
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from benchmarks.contenders import access
 from benchmarks.jobs import TAG
 from benchmarks.servers import Endpoint

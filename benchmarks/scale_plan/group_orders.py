@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes
-from airflow_s3batch.manifests.planning.spread import dealt, turn_rows_for
-from airflow_s3batch.manifests.planning.stage_files import StageWriter
+from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for, shard_sizes
+from airflow_s3batch.manifests.planning.cutting.spread import dealt, turn_rows_for
+from airflow_s3batch.manifests.planning.cutting.stage_files import StageWriter
 from benchmarks.spread import FILES, SHARD_ROWS, Rows, Setting, simulated
 
 ROWS = 1_600_000

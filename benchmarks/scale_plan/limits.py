@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from airflow_s3batch.manifests.planning.cutting.shards import ROWS_PER_SHARD
+from airflow_s3batch.manifests.planning.cutting.staged import STAGING_LIMIT
 from airflow_s3batch.manifests.planning.selection import SLOTS
-from airflow_s3batch.manifests.planning.shards import ROWS_PER_SHARD
-from airflow_s3batch.manifests.planning.staged import STAGING_LIMIT
 from benchmarks.scale_plan.model import WINDOW, Advice, Plan
 
 DEFAULTS = Advice(planning_tasks=1, max_shards=200, slots=SLOTS)

@@ -18,7 +18,7 @@ from typing import Any
 from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, run_shard
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import DeleteObjectTagging
 from airflow_s3batch.testing.servers import seaweedfs
 from benchmarks import spread
@@ -100,7 +100,7 @@ def stage(root: str) -> tuple[float]:
     """Return the bytes that a selected row takes on local disk, on average over one shard."""
     import pyarrow.parquet as pq
 
-    from airflow_s3batch.manifests.planning.stage_files import StageWriter
+    from airflow_s3batch.manifests.planning.cutting.stage_files import StageWriter
 
     shard = pq.read_table(next((Path(root) / BUCKET).rglob("job-1/**/*.parquet")))
     path = Path(root) / "staged.arrow"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from airflow_s3batch.core.manifest import Manifest, ShardFile, ShardRef
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for, shard_sizes
 from airflow_s3batch.manifests.planning.selection import SLOTS
-from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes
 from airflow_s3batch.manifests.sources.listing.source import MAX_CONCURRENCY
-from airflow_s3batch.reports.shards import THREADS
+from airflow_s3batch.reports.accounts.shards import THREADS
 from benchmarks.scale_plan.simulation import Course, Setting, simulated
 
 SIZES = (10**6, 10**7, 10**8, 10**9, 2 * 10**10)

@@ -14,10 +14,10 @@ from statsd_listener import StatsdListener, airflow_tells
 from airflow_s3batch.cli.main import main
 from airflow_s3batch.core.cleanup_rules import CleanupRules
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operators.metrics import METRICS
-from airflow_s3batch.reports.cleanup_judging import DUE, Judged
-from airflow_s3batch.reports.cleanup_removal import remove_job
+from airflow_s3batch.reports.cleanup.cleanup_judging import DUE, Judged
+from airflow_s3batch.reports.cleanup.cleanup_removal import remove_job
 from airflow_s3batch.reports.read import read_rows
 
 if TYPE_CHECKING:

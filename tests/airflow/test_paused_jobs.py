@@ -10,8 +10,8 @@ import pytest
 from lake import Lake
 
 from airflow_s3batch.cli.main import main
-from airflow_s3batch.engine.pause_watch import PauseWatch
-from airflow_s3batch.engine.steering import Steering
+from airflow_s3batch.engine.jobs.pause_watch import PauseWatch
+from airflow_s3batch.engine.loop.steering import Steering
 from airflow_s3batch.operators import pausing
 
 if TYPE_CHECKING:

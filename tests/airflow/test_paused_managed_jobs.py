@@ -10,7 +10,7 @@ import pytest
 from managed_lake import ManagedLake
 
 from airflow_s3batch.cli.main import main
-from airflow_s3batch.engine.pause_watch import PauseWatch
+from airflow_s3batch.engine.jobs.pause_watch import PauseWatch
 from airflow_s3batch.operators import managed_arguments, pausing
 from airflow_s3batch.testing import S3BatchEmulator
 

@@ -10,8 +10,8 @@ from worlds import Outcomes, World
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.engine.executor import Executor
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.wire.exchange import Work
 from airflow_s3batch.operations import Operation, RunContext
 from airflow_s3batch.operations.second_look import SecondLook, with_done
 from airflow_s3batch.operations.verification import Done

@@ -17,10 +17,10 @@ from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.size_classes import MIB
 from airflow_s3batch.costs.counting import sent_for, sent_for_batch
-from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.engine.executor import Executor
-from airflow_s3batch.engine.preflight import capabilities_for
-from airflow_s3batch.engine.sender import Sender
+from airflow_s3batch.engine.checks.preflight import capabilities_for
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.wire.exchange import Work
+from airflow_s3batch.engine.wire.sender import Sender
 from airflow_s3batch.operations import Call, CopyObject, Operation, RewriteObject, RunContext
 
 

@@ -26,10 +26,10 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access, run_shard
-from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.engine.executor import Executor
-from airflow_s3batch.engine.preflight import capabilities_for
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.checks.preflight import capabilities_for
+from airflow_s3batch.engine.files.storage import S3Storage
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.wire.exchange import Work
 from airflow_s3batch.manifests.sources.dataset import Place
 from airflow_s3batch.operations import (
     ComputeObjectChecksum,

@@ -18,8 +18,8 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Summary
 from airflow_s3batch.engine import Policy, run_shard
-from airflow_s3batch.engine.executor import Executor
-from airflow_s3batch.engine.sender import Sender
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.wire.sender import Sender
 from airflow_s3batch.operations import ALL_OPERATIONS, Call, Operation
 from airflow_s3batch.reports import build_report
 

@@ -18,7 +18,7 @@ from contract_functions import LAMBDA_SOURCE
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine import Policy, S3Access, run_batch
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import Operation
 from airflow_s3batch.testing import Server
 

@@ -172,7 +172,7 @@ def run_sql(block: Block, text: str, world: World) -> None:
         _parse_athena(block, text)
         return
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.engine.storage import S3Storage
+    from airflow_s3batch.engine.files.storage import S3Storage
     from airflow_s3batch.manifests.planning.publish import publish_manifest
     from airflow_s3batch.manifests.planning.selection import Selection
     from airflow_s3batch.manifests.sources.inventory import Inventory

@@ -22,7 +22,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Summary
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import Server
 

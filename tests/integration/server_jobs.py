@@ -27,7 +27,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome, Summary
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access, run_batch, run_shard
-from airflow_s3batch.engine.storage import S3Storage, Storage
+from airflow_s3batch.engine.files.storage import S3Storage, Storage
 from airflow_s3batch.operations import Call, Operation, Replay, Request, RunContext
 from airflow_s3batch.operations.requests import Steps
 from airflow_s3batch.reports import JobSummary, build_report

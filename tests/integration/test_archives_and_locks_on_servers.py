@@ -13,7 +13,7 @@ from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine import Policy, run_batch
 from airflow_s3batch.operations import Column, Operation, PutObjectLegalHold, PutObjectRetention, RestoreObject
-from airflow_s3batch.reports.restores import RestoreWatch
+from airflow_s3batch.reports.restores.restores import RestoreWatch
 from airflow_s3batch.testing import MemoryStorage, Server
 
 if TYPE_CHECKING:

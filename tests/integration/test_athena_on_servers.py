@@ -24,9 +24,9 @@ from airflow_s3batch.core.errors import InventoryError, S3BatchError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
+from airflow_s3batch.manifests.planning.filtering.wanted import WantedRows
 from airflow_s3batch.manifests.planning.selection import Selection
-from airflow_s3batch.manifests.planning.wanted import WantedRows
 from airflow_s3batch.manifests.sources.athena.client import Athena
 from airflow_s3batch.manifests.sources.athena.faults import failure
 from airflow_s3batch.manifests.sources.athena.select import TableQuery

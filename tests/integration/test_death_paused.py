@@ -16,7 +16,7 @@ from airflow_s3batch.core.errors import PausedError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.steering import Steering
+from airflow_s3batch.engine.loop.steering import Steering
 from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import Server
 

@@ -7,8 +7,8 @@ from faulty_jobs import unhung
 from server_jobs import access_of, put_objects, tags
 
 from airflow_s3batch.engine import Policy, run_batch
-from airflow_s3batch.engine.drive import Sweep, Watch
-from airflow_s3batch.engine.executor import Executor
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.wire.drive import Sweep, Watch
 from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import (
     CutAnswer,

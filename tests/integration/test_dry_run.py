@@ -16,9 +16,9 @@ from airflow_s3batch.core.errors import CapabilityError, S3BatchError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import DRY_RUN, Outcome
 from airflow_s3batch.engine import Policy, S3Access
-from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.engine.executor import Executor
-from airflow_s3batch.engine.transport import ReadTransport, UnsentError
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.wire.exchange import Work
+from airflow_s3batch.engine.wire.transport import ReadTransport, UnsentError
 from airflow_s3batch.operations import (
     ALL_OPERATIONS,
     Call,

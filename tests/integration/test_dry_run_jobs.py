@@ -21,9 +21,9 @@ from airflow_s3batch.core.manifest import Manifest, ShardRef
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, run_shard
-from airflow_s3batch.engine import shard as shard_module
-from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.engine.shard_work import ShardWork
+from airflow_s3batch.engine.shards import shard as shard_module
+from airflow_s3batch.engine.shards.shard_work import ShardWork
+from airflow_s3batch.engine.wire.exchange import Work
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.operations import DeleteObject, MoveObject, Operation, PutObjectTagging, PythonInvoke

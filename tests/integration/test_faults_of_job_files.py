@@ -20,7 +20,7 @@ from airflow_s3batch.core.errors import AccessError, InfrastructureError, S3Batc
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import S3Access
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import (
     AccessDenied,

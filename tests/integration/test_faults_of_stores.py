@@ -21,8 +21,10 @@ from server_jobs import TASK, ServerJob, publish, put_objects, tags, watched
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.engine import S3Access, run_batch, run_shard, sender, setbacks
-from airflow_s3batch.engine.signing import Signer
+from airflow_s3batch.engine import S3Access, run_batch, run_shard
+from airflow_s3batch.engine.loop import setbacks
+from airflow_s3batch.engine.wire import sender
+from airflow_s3batch.engine.wire.signing import Signer
 from airflow_s3batch.operations import Operation, PutObjectTagging
 from airflow_s3batch.testing import (
     AccessDenied,

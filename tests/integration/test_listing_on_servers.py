@@ -15,8 +15,8 @@ from test_nasty_keys import KEYS_OF_ANY_STORE, KEYS_OF_S3_ALONE
 from airflow_s3batch.core.errors import AccessError, InventoryError, ManifestError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.storage import S3Storage
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.manifests.sources.dataset import Dataset, Place

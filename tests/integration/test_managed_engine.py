@@ -17,7 +17,7 @@ from airflow_s3batch.core.errors import ArgumentError, InfrastructureError, JobC
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.rehearsal import rehearse
+from airflow_s3batch.engine.checks.rehearsal import rehearse
 from airflow_s3batch.managed import (
     CANCELLED_BY_TASK,
     BucketRef,

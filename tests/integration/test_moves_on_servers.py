@@ -11,8 +11,8 @@ from test_copies_on_servers import CONTENT, MIB, body_of, put_large, uploads
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine import Policy, S3Access
-from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.engine.executor import Executor
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.wire.exchange import Work
 from airflow_s3batch.operations import (
     Column,
     CopyObject,

@@ -13,7 +13,7 @@ from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import run_shard
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.manifests.sources.inventory import Inventory

@@ -17,7 +17,7 @@ from airflow_s3batch.core.errors import AccessError, CapabilityError, Infrastruc
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy, S3Access, run_batch, run_shard
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import (
     CopyObject,
     DeleteObject,

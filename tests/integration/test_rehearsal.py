@@ -19,8 +19,8 @@ from airflow_s3batch.core.errors import InfrastructureError, TooManyFailuresErro
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.rehearsal import Rehearsal, rehearse
-from airflow_s3batch.engine.sampling import sampled
+from airflow_s3batch.engine.checks.rehearsal import Rehearsal, rehearse
+from airflow_s3batch.engine.checks.sampling import sampled
 from airflow_s3batch.operations import DeleteObject, Operation, PutObjectTagging
 from airflow_s3batch.testing import Server
 

@@ -10,8 +10,8 @@ from loopback import QuietHandler, serving
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine import Policy, S3Access
-from airflow_s3batch.engine.exchange import Work
-from airflow_s3batch.engine.executor import Executor
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.wire.exchange import Work
 from airflow_s3batch.operations import DeleteObject
 from airflow_s3batch.operations.requests import RunContext
 from airflow_s3batch.testing.process import free_ports

@@ -16,8 +16,8 @@ from airflow_s3batch.engine import Policy
 from airflow_s3batch.operations import RestoreObject
 from airflow_s3batch.operations.requests import Capabilities
 from airflow_s3batch.reports import build_report
-from airflow_s3batch.reports.restore_look import still_restoring
-from airflow_s3batch.reports.restores import MOST_WAITING, RestoreWatch
+from airflow_s3batch.reports.restores.restore_look import still_restoring
+from airflow_s3batch.reports.restores.restores import MOST_WAITING, RestoreWatch
 from airflow_s3batch.testing import MemoryStorage, Server
 
 POLICY = Policy(max_concurrency=8)
@@ -34,7 +34,7 @@ def s3() -> Iterator[ArchiveS3]:
 @pytest.fixture
 def restore(s3: ArchiveS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ServerJob]:
     """``restore(keys)`` publishes a job of these keys, 50 a range, 4 ranges a shard, and asks for their restore."""
-    monkeypatch.setattr("airflow_s3batch.engine.shard.capabilities_for", lambda *_: Capabilities(is_aws=False))
+    monkeypatch.setattr("airflow_s3batch.engine.shards.shard.capabilities_for", lambda *_: Capabilities(is_aws=False))
     server = Server(s3.endpoint_url, "archive", "archive-secret", "us-east-1", 0, {})
 
     def run(keys: Sequence[str], policy: Policy = POLICY, range_rows: int = 50) -> ServerJob:

@@ -29,7 +29,7 @@ from airflow_s3batch.core.errors import (
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import DeleteObject, Operation, PutObjectTagging, RewriteObject
 from airflow_s3batch.testing import Server
 
@@ -78,7 +78,7 @@ KILLED_ATTEMPT = """
 import dataclasses, json, sys
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.engine import Policy, run_shard
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import PutObjectTagging as Base
 from airflow_s3batch.testing.servers import Server
 

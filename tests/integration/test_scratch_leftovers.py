@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from server_jobs import client_of, put_objects
 
-from airflow_s3batch.engine import preflight, run_batch
+from airflow_s3batch.engine import run_batch
+from airflow_s3batch.engine.checks import preflight
 from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import Server
 

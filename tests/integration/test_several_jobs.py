@@ -27,8 +27,8 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Summary
 from airflow_s3batch.core.shared_rate import SharedRate
 from airflow_s3batch.engine import Policy, S3Access
-from airflow_s3batch.engine.progress import Snapshot
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
+from airflow_s3batch.engine.loop.progress import Snapshot
 from airflow_s3batch.operations import DeleteObject, PutObjectTagging
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def test_a_job_notices_another_on_the_same_objects_and_none_on_others(jobs: Jobs
 
 
 def test_the_files_of_jobs_at_work_go_with_the_report(jobs: Jobs) -> None:
-    from airflow_s3batch.engine.running import forget_running
+    from airflow_s3batch.engine.jobs.running import forget_running
 
     job = jobs.publish("a", 50)
     layout = JobLayout(job.manifest.job_url)

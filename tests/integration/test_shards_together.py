@@ -23,7 +23,7 @@ from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Summary
 from airflow_s3batch.engine import Policy, S3Access
-from airflow_s3batch.engine.rehearsal import rehearse
+from airflow_s3batch.engine.checks.rehearsal import rehearse
 from airflow_s3batch.operations import PutObjectTagging
 
 if TYPE_CHECKING:

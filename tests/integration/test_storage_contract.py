@@ -10,7 +10,7 @@ import pytest
 
 from airflow_s3batch.core.errors import AccessError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.storage import S3Storage, Storage
+from airflow_s3batch.engine.files.storage import S3Storage, Storage
 from airflow_s3batch.testing import MemoryStorage
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from airflow_s3batch.core.errors import AccessError, InfrastructureError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome, Summary
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.executor import Executor
-from airflow_s3batch.engine.verification import Verification
+from airflow_s3batch.engine.checks.verification import Verification
+from airflow_s3batch.engine.loop.executor import Executor
 from airflow_s3batch.operations import (
     CopyObject,
     DeleteObject,
@@ -31,7 +31,7 @@ from airflow_s3batch.operations import (
 from airflow_s3batch.operations.requests import Steps
 from airflow_s3batch.operations.verification import Done
 from airflow_s3batch.reports import JobSummary, build_report
-from airflow_s3batch.reports.generations import find_run
+from airflow_s3batch.reports.accounts.generations import find_run
 from airflow_s3batch.testing.storage import MemoryStorage
 
 TAGGING = PutObjectTagging({"k": "v"})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.cleanup_rules import CleanupRules
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "cleanup"
 HELP = "remove old job folders below a job_url; --dry-run tells which"
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
     from airflow_s3batch.cli.job_view import reading_progress
     from airflow_s3batch.cli.printing import print_json
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.reports.cleanup import clean_up
+    from airflow_s3batch.reports.cleanup.cleanup import clean_up
 
     job_url, rules = S3Url.parse(args.url, what="JOB_URL"), _rules(args)
     if not (args.dry_run or args.yes) and not _is_agreed(args, store, job_url, rules, console):
@@ -77,7 +77,7 @@ def _is_agreed(args: argparse.Namespace, store: Storage, job_url: S3Url, rules: 
 
     from airflow_s3batch.cli.cleanup_view import print_cleanup
     from airflow_s3batch.cli.printing import complain
-    from airflow_s3batch.reports.cleanup import clean_up
+    from airflow_s3batch.reports.cleanup.cleanup import clean_up
 
     if args.json or not sys.stdin.isatty():
         complain("cleanup: nobody can be asked here; pass --dry-run to look, or --yes to remove")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.cli.report_files import ReportPlace
     from airflow_s3batch.core.completion_report import ReportRow
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "failed"
 HELP = "which objects of a job failed; as a list, as a manifest to run again, or for a spreadsheet"
@@ -90,7 +90,7 @@ def _write_manifest(rows: Iterator[ReportRow], target: str, console: Console) ->
     import shutil
 
     from airflow_s3batch.core.keys import encode_key
-    from airflow_s3batch.reports.failed_manifest import FailedManifest
+    from airflow_s3batch.reports.accounts.failed_manifest import FailedManifest
 
     number = 0
     with tempfile.TemporaryDirectory(prefix="s3batch-failed-") as folder:

@@ -11,7 +11,7 @@ from airflow_s3batch.cli import exits
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "iam-policy"
 HELP = "the least IAM policy for an operation, or for a job that exists"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from airflow_s3batch.cli.job_list import JobLine
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "jobs"
 HELP = "all jobs below a job_url: state, operation, objects, failures, age"
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
     from airflow_s3batch.cli.job_view import print_job_lines, reading_progress
     from airflow_s3batch.cli.printing import told
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.engine.shared_seen import rates_seen
+    from airflow_s3batch.engine.rates.shared_seen import rates_seen
 
     job_url, now = S3Url.parse(args.url, what="JOB_URL"), datetime.now(UTC)
     with reading_progress() as seen:

@@ -11,7 +11,7 @@ from airflow_s3batch.cli.asking import add_asking
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "pause"
 HELP = "begin no new object of a job until it is resumed; what is in flight is finished and recorded"

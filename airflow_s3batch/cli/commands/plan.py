@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from airflow_s3batch.cli.places import Found
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "plan"
 HELP = "what a job is about: selection, source, objects, sizes, storage classes, guards, expected cost"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from airflow_s3batch.cli.report_files import ReportPlace
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "report"
 HELP = "what became of a job: verdict, counts, failures by code, files"

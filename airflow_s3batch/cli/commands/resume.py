@@ -11,7 +11,7 @@ from airflow_s3batch.cli.asking import add_asking
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "resume"
 HELP = "let a paused job go on with what is left; the speed that was asked for stays"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from airflow_s3batch.core.layout import JobLayout
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "speed"
 HELP = "change how fast a job may be, while it runs"

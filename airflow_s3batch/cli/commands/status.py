@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_s3batch.cli.status_view import Seen
     from airflow_s3batch.core.layout import JobLayout
     from airflow_s3batch.core.manifest import Manifest
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 NAME = "status"
 HELP = "how far a job's shards are at the moment, and what was asked of it"
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
 def _looks(args: argparse.Namespace, store: Storage, sleep: Callable[[float], None]) -> Iterator[Seen]:
     """Yield the job as it is, and go on until it is over if it is to be watched."""
     from airflow_s3batch.cli.asking import job_of
-    from airflow_s3batch.engine.job_manifest import published_manifest
+    from airflow_s3batch.engine.jobs.job_manifest import published_manifest
 
     job = job_of(store, args)
     manifest = published_manifest(store, job)
@@ -85,10 +85,10 @@ def _look(args: argparse.Namespace, store: Storage, job: JobLayout, manifest: Ma
 
     from airflow_s3batch.cli.asking import asked_of
     from airflow_s3batch.cli.status_view import Seen
-    from airflow_s3batch.engine.generation import newest_generations
-    from airflow_s3batch.engine.shards_seen import shards_seen
-    from airflow_s3batch.engine.shared_seen import rates_seen
-    from airflow_s3batch.engine.shared_share import job_name
+    from airflow_s3batch.engine.jobs.shards_seen import shards_seen
+    from airflow_s3batch.engine.rates.shared_seen import rates_seen
+    from airflow_s3batch.engine.rates.shared_share import job_name
+    from airflow_s3batch.engine.shards.generation import newest_generations
 
     name, generation = next(newest_generations(store, job), ("", None))
     now = datetime.now(UTC)

@@ -16,9 +16,11 @@ from airflow_s3batch.core.errors import ArgumentError, JobDamagedError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.staging import staging_folder
-from airflow_s3batch.manifests.planning.class_totals import added
-from airflow_s3batch.manifests.planning.evening import evened
+from airflow_s3batch.engine.files.staging import staging_folder
+from airflow_s3batch.manifests.planning.counting.class_totals import added
+from airflow_s3batch.manifests.planning.cutting.evening import evened
+from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for, shard_sizes
+from airflow_s3batch.manifests.planning.cutting.staged import STAGING_LIMIT, Staged, stage_rows
 from airflow_s3batch.manifests.planning.groups import (
     SET_WISE,
     GroupPlan,
@@ -40,8 +42,6 @@ from airflow_s3batch.manifests.planning.publish import (
     write_manifest,
 )
 from airflow_s3batch.manifests.planning.series import Series
-from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes
-from airflow_s3batch.manifests.planning.staged import STAGING_LIMIT, Staged, stage_rows
 from airflow_s3batch.manifests.sources.dataset import Place
 from airflow_s3batch.manifests.sql import duck
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_s3batch.engine.access import S3Access
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.manifests.planning.selection import Selection
     from airflow_s3batch.manifests.sources.dataset import Dataset
 

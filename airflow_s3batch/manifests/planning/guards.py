@@ -11,8 +11,8 @@ from airflow_s3batch.core.keys import encode_key
 from airflow_s3batch.core.s3url import S3Url
 
 if TYPE_CHECKING:
+    from airflow_s3batch.manifests.planning.cutting.staged import Staged
     from airflow_s3batch.manifests.planning.series import Published
-    from airflow_s3batch.manifests.planning.staged import Staged
 
 _WHOLE = ("min_objects", "max_objects", "max_bytes")
 

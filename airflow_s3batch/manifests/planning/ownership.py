@@ -9,10 +9,10 @@ from airflow_s3batch.core.errors import ArgumentError, RivalError
 from airflow_s3batch.core.formats import JOB
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.stored_files import json_at
+from airflow_s3batch.engine.files.stored_files import json_at
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.manifests.planning.pin import Job
 
 AIRFLOW = "airflow"

@@ -13,13 +13,13 @@ from airflow_s3batch.core.formats import check_format
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import NO_COLUMNS
-from airflow_s3batch.engine.versions import versions
+from airflow_s3batch.engine.shards.versions import versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_s3batch.core.s3url import S3Url
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.manifests.planning.selection import Selection
 
 FORMAT = JOB_FORMAT

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_s3batch.core.errors import ArgumentError, InfrastructureError
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.objects import NO_COLUMNS
-from airflow_s3batch.engine.staging import staging_folder
-from airflow_s3batch.manifests.planning.binding import check_sql
+from airflow_s3batch.engine.files.staging import staging_folder
+from airflow_s3batch.manifests.planning.comparing.sets import pinned_comparison, stage_sets
+from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for, shard_sizes, write_shards
+from airflow_s3batch.manifests.planning.cutting.staged import STAGING_LIMIT, Staged, stage_rows
+from airflow_s3batch.manifests.planning.filtering.binding import check_sql
+from airflow_s3batch.manifests.planning.filtering.wanted import WantedRows
 from airflow_s3batch.manifests.planning.ownership import check_owner, check_place
 from airflow_s3batch.manifests.planning.pin import Job, newest_job, read_job, write_job
 from airflow_s3batch.manifests.planning.series import Series
-from airflow_s3batch.manifests.planning.sets import pinned_comparison, stage_sets
-from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes, write_shards
-from airflow_s3batch.manifests.planning.staged import STAGING_LIMIT, Staged, stage_rows
-from airflow_s3batch.manifests.planning.wanted import WantedRows
 from airflow_s3batch.manifests.sources.dataset import Dataset, Found, Place
 from airflow_s3batch.manifests.sources.inventory import kept_deliveries
 from airflow_s3batch.manifests.sql import duck
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from airflow_s3batch.core.layout import JobLayout
     from airflow_s3batch.core.s3url import S3Url
     from airflow_s3batch.engine.access import S3Access
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
+    from airflow_s3batch.manifests.planning.cutting.stage_files import StagedFile
     from airflow_s3batch.manifests.planning.selection import Selection
-    from airflow_s3batch.manifests.planning.stage_files import StagedFile
 
 Log = Callable[[str], None]
 

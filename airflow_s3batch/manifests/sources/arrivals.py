@@ -12,7 +12,7 @@ from airflow_s3batch.manifests.sources.dataset import Dataset
 from airflow_s3batch.manifests.sources.delivery import CHECKSUM, DELIVERY_NAME, read_delivery
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 KEPT_NAMES = 50
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.core.layout import JobLayout
     from airflow_s3batch.engine.access import S3Access
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)

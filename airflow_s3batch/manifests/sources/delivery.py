@@ -16,7 +16,7 @@ from airflow_s3batch.manifests.sources.dataset import DataFile, Dataset
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 FORMATS = ("CSV", "ORC", "Parquet")
 DELIVERY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z")

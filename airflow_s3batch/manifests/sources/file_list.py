@@ -10,7 +10,7 @@ from airflow_s3batch.core.s3url import S3Url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from airflow_s3batch.engine.storage import Storage, StoredFile
+    from airflow_s3batch.engine.files.storage import Storage, StoredFile
 
 _COMPANION = ".metadata"
 """Suffix of what Athena writes beside each result."""

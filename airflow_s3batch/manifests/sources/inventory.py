@@ -13,7 +13,7 @@ from airflow_s3batch.manifests.sources.dataset import Dataset, Found, Place, Sou
 from airflow_s3batch.manifests.sources.delivery import configuration_of, find_delivery, read_pinned
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.manifests.columns import InventoryColumn
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_s3batch.engine.storage import StoredFile
+    from airflow_s3batch.engine.files.storage import StoredFile
 
 THREADS = 16
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from airflow_s3batch.core.errors import InfrastructureError, ManifestError
-from airflow_s3batch.engine.staging import NEXT_STEP
+from airflow_s3batch.engine.files.staging import NEXT_STEP
 from airflow_s3batch.manifests.sql.quoting import identifier, quoted
 
 if TYPE_CHECKING:

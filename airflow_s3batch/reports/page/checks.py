@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_s3batch.core import amounts
+from airflow_s3batch.reports.evidence.verification_text import verification_sentence
 from airflow_s3batch.reports.page import words
-from airflow_s3batch.reports.verification_text import verification_sentence
 
 if TYPE_CHECKING:
     from airflow_s3batch.reports.summary import JobSummary

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_s3batch.core.outcomes import DRY_RUN
-from airflow_s3batch.reports.approval_words import approval_sentence
-from airflow_s3batch.reports.verification_text import verification_sentence
+from airflow_s3batch.reports.evidence.approval_words import approval_sentence
+from airflow_s3batch.reports.evidence.verification_text import verification_sentence
 
 if TYPE_CHECKING:
     from airflow_s3batch.reports.summary import JobSummary

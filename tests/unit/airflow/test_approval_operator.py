@@ -16,7 +16,7 @@ from airflow_s3batch.approvals import Approval, approval_for, approval_problems
 from airflow_s3batch.core.approval_record import APPROVED, ASKED, REJECTED, manifest_mark
 from airflow_s3batch.core.errors import ApprovalError, ArgumentError
 from airflow_s3batch.core.manifest import ShardRef
-from airflow_s3batch.engine.approval import check_approved, read_approval
+from airflow_s3batch.engine.jobs.approval import check_approved, read_approval
 from airflow_s3batch.hooks.airflow_names import AirflowFailException
 from airflow_s3batch.operations import CopyObject, DeleteObject, MoveObject, PutObjectTagging
 from airflow_s3batch.operators.approved import check_approval
@@ -101,7 +101,7 @@ def test_the_question_has_the_figures(storage: MemoryStorage, airflow: Airflow) 
 
 def test_the_cost_is_shown_if_it_was_estimated(storage: MemoryStorage, airflow: Airflow) -> None:
     from airflow_s3batch.costs import shipped_prices
-    from airflow_s3batch.engine.estimates import estimate_job
+    from airflow_s3batch.engine.checks.estimates import estimate_job
 
     estimate_job(storage, publish(storage), PutObjectTagging({"k": "v"}), "worker", shipped_prices())
     with pytest.raises(WaitsError):

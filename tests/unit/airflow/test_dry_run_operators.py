@@ -16,7 +16,7 @@ from airflow_s3batch import BatchOperationOperator, BatchRehearsalOperator, Batc
 from airflow_s3batch.core.errors import ArgumentError, TooManyFailuresError
 from airflow_s3batch.core.outcomes import DRY_RUN, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.rehearsal import Rehearsal
+from airflow_s3batch.engine.checks.rehearsal import Rehearsal
 from airflow_s3batch.hooks.airflow_names import AirflowFailException, AirflowSkipException
 from airflow_s3batch.hooks.s3 import StoreSettings
 from airflow_s3batch.manifests.planning.series import Series

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from airflow_s3batch.core.outcomes import Summary, Tally
-from airflow_s3batch.engine.progress import Load, Snapshot
+from airflow_s3batch.engine.loop.progress import Load, Snapshot
 from airflow_s3batch.operators import metrics, stats
 from airflow_s3batch.operators.metrics import METRICS, TaskMetrics, emit_report, task_tags
 from airflow_s3batch.reports.summary import JobSummary

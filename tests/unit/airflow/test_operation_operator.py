@@ -39,7 +39,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             then()
         return Summary(Tally(succeeded=49_990, failed=10, codes={"NoSuchKey": 10}), requests=50_003, duration_s=12.345)
 
-    module = types.ModuleType("airflow_s3batch.engine.shard")
+    module = types.ModuleType("airflow_s3batch.engine.shards.shard")
     module.run_shard = run_shard  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return asked

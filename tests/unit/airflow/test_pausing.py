@@ -20,7 +20,7 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.outcomes import Summary, Tally
 from airflow_s3batch.core.running_record import RunningRecord
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.rivalry import RivalAtWorkError, RivalWatch
+from airflow_s3batch.engine.jobs.rivalry import RivalAtWorkError, RivalWatch
 from airflow_s3batch.hooks.airflow_names import AirflowException
 from airflow_s3batch.hooks.s3 import StoreSettings
 from airflow_s3batch.managed import CANCELLED_BY_TASK, BucketRef
@@ -72,7 +72,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
-    engine = types.ModuleType("airflow_s3batch.engine.shard")
+    engine = types.ModuleType("airflow_s3batch.engine.shards.shard")
     engine.run_shard = made.run_shard  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, engine.__name__, engine)
     monkeypatch.setattr(StoreSettings, "access", lambda self: ("access", self.aws_conn_id))
@@ -343,7 +343,7 @@ def rival_at_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         error.rival = asdict(RIVAL)
         raise error
 
-    monkeypatch.setattr(sys.modules["airflow_s3batch.engine.shard"], "run_shard", run_shard)
+    monkeypatch.setattr(sys.modules["airflow_s3batch.engine.shards.shard"], "run_shard", run_shard)
 
 
 def end_rival(world: World) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-import airflow_s3batch.reports.restore_look as look_module
-import airflow_s3batch.reports.restores as restores_module
+import airflow_s3batch.reports.restores.restore_look as look_module
+import airflow_s3batch.reports.restores.restores as restores_module
 from airflow_s3batch import S3RestoreSensor
 from airflow_s3batch.core.errors import AccessError, ArgumentError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.layout import JobLayout
@@ -24,7 +24,7 @@ from airflow_s3batch.hooks.airflow_names import (
 )
 from airflow_s3batch.hooks.s3 import StoreSettings
 from airflow_s3batch.operators.manifest import MANIFEST_KEY
-from airflow_s3batch.reports.restore_state import RestoreState, Waiting
+from airflow_s3batch.reports.restores.restore_state import RestoreState, Waiting
 from airflow_s3batch.sensors.s3_restore import TOTALS_KEY
 from airflow_s3batch.testing import MemoryStorage
 from airflow_s3batch.triggers import S3RestoreTrigger

@@ -11,9 +11,9 @@ from airflow_s3batch.core.errors import AccessError, ArgumentError, Infrastructu
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.outcomes import Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.generation import open_generation
+from airflow_s3batch.engine.checks.verification_verdict import judge_looks
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.verification_verdict import judge_looks
+from airflow_s3batch.engine.shards.generation import open_generation
 from airflow_s3batch.hooks.airflow_names import AirflowFailException
 from airflow_s3batch.hooks.s3 import StoreSettings
 from airflow_s3batch.operations import LambdaInvoke, PutObjectTagging, PythonInvoke, ReplicateObject

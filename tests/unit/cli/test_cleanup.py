@@ -17,8 +17,8 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.planning.pin import Job, read_job
 from airflow_s3batch.manifests.planning.series import Series, note_report
-from airflow_s3batch.reports.cleanup import Cleanup, clean_up
-from airflow_s3batch.reports.cleanup_judging import AT_WORK, FAILED, LAST, NEEDED, PAUSED, PREVIOUS, YOUNG
+from airflow_s3batch.reports.cleanup.cleanup import Cleanup, clean_up
+from airflow_s3batch.reports.cleanup.cleanup_judging import AT_WORK, FAILED, LAST, NEEDED, PAUSED, PREVIOUS, YOUNG
 from airflow_s3batch.reports.read import read_rows
 from airflow_s3batch.testing.storage import MemoryStorage
 

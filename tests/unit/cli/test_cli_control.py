@@ -17,9 +17,9 @@ from airflow_s3batch.core.errors import AccessError
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout, shared_rates
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.shared_share import sharer_name
+from airflow_s3batch.engine.rates.shared_share import sharer_name
+from airflow_s3batch.engine.shards.generation import open_generation
 from airflow_s3batch.managed.round_files import StoredRequest, write_harvested, write_request
 from airflow_s3batch.managed.round_files import write_job as write_aws_job
 from airflow_s3batch.operations import PutObjectTagging

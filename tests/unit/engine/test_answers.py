@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_s3batch.core.verdicts import Verdict
-from airflow_s3batch.engine.answers import explained, judged, server_time
-from airflow_s3batch.engine.transport import Answer
+from airflow_s3batch.engine.wire.answers import explained, judged, server_time
+from airflow_s3batch.engine.wire.transport import Answer
 from airflow_s3batch.operations.requests import Response
 
 

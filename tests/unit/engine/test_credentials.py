@@ -10,7 +10,7 @@ import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
 
 from airflow_s3batch.core.errors import InfrastructureError
-from airflow_s3batch.engine.credentials import SessionCredentials
+from airflow_s3batch.engine.wire.credentials import SessionCredentials
 
 
 class Issuer:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pycurl
 import pytest
 
-from airflow_s3batch.engine.drive import Drive, Sweep, Watch
+from airflow_s3batch.engine.wire.drive import Drive, Sweep, Watch
 
 LONG_S = 3_600.0
 

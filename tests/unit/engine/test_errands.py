@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from airflow_s3batch.core.errors import InfrastructureError
-from airflow_s3batch.engine import errands as module
-from airflow_s3batch.engine.errands import LOST, NOT_CALLED, TIMED_OUT, UNCLEAR, Errands
+from airflow_s3batch.engine.loop import errands as module
+from airflow_s3batch.engine.loop.errands import LOST, NOT_CALLED, TIMED_OUT, UNCLEAR, Errands
 from airflow_s3batch.operations.requests import Errand, Response
 
 HANG_S = 60.0

@@ -17,8 +17,8 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.costs import shipped_prices
 from airflow_s3batch.costs.prices import FORMAT
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.estimates import estimate_job, prices_for, read_estimate, read_prices
-from airflow_s3batch.engine.example_rows import example_rows
+from airflow_s3batch.engine.checks.estimates import estimate_job, prices_for, read_estimate, read_prices
+from airflow_s3batch.engine.checks.example_rows import example_rows
 from airflow_s3batch.operations import Column, CopyObject, PutObjectTagging
 from airflow_s3batch.testing import MemoryStorage
 

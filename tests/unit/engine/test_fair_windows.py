@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from throttling_store import Run, Store, fairness
 
-from airflow_s3batch.engine.pacing import Pace
+from airflow_s3batch.engine.rates.pacing import Pace
 
 
 def shares(store: Store, seconds: int, first: int) -> list[float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, chain, islice, repeat
 
-from airflow_s3batch.engine.job_news import JobNews, Pulse
-from airflow_s3batch.engine.rate import FairShare, TokenBucket
+from airflow_s3batch.engine.jobs.job_news import JobNews, Pulse
+from airflow_s3batch.engine.rates.rate import FairShare, TokenBucket
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIMIT = 800.0

@@ -10,8 +10,8 @@ from airflow_s3batch.core.errors import JobChangedError, JobDamagedError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import OperationLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.engine.shards.generation import open_generation
 from airflow_s3batch.operations import CopyObject, InOrder, Operation, PutObjectTagging
 from airflow_s3batch.testing.storage import MemoryStorage
 

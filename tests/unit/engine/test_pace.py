@@ -7,7 +7,7 @@ import math
 import pytest
 from throttling_store import Run, alone
 
-from airflow_s3batch.engine.pacing import Pace, Window
+from airflow_s3batch.engine.rates.pacing import Pace, Window
 
 
 def between(counts: dict[int, int], first: int, end: int) -> float:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_s3batch.core.errors import ArgumentError
-from airflow_s3batch.engine.pacing import LONGEST_S, backoff_s
 from airflow_s3batch.engine.policy import Policy, allowed_count
+from airflow_s3batch.engine.rates.pacing import LONGEST_S, backoff_s
 
 
 @pytest.mark.parametrize(

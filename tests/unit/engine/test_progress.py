@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_s3batch.engine.progress import Load, Progress
+from airflow_s3batch.engine.loop.progress import Load, Progress
 
 CALM = Load(requests=0, in_flight=128, slow_downs=0, window=128.0, most=128)
 

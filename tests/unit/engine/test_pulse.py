@@ -13,9 +13,9 @@ from airflow_s3batch.core.errors import AccessError, InfrastructureError
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.job_news import ENDED, Failures, JobNews, Pulse, read_pulses
-from airflow_s3batch.engine.pulse import Heart, pauses_s
-from airflow_s3batch.engine.storage import StoredFile
+from airflow_s3batch.engine.files.storage import StoredFile
+from airflow_s3batch.engine.jobs.job_news import ENDED, Failures, JobNews, Pulse, read_pulses
+from airflow_s3batch.engine.jobs.pulse import Heart, pauses_s
 from airflow_s3batch.testing import MemoryStorage
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -223,8 +223,8 @@ def test_trouble_is_logged_once_and_ends_nothing(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_store_that_hangs_holds_up_neither_start_nor_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_s3batch.engine.pulse.FIRST_BEAT_S", 0.01)
-    monkeypatch.setattr("airflow_s3batch.engine.pulse.LAST_BEAT_S", 0.01)
+    monkeypatch.setattr("airflow_s3batch.engine.jobs.pulse.FIRST_BEAT_S", 0.01)
+    monkeypatch.setattr("airflow_s3batch.engine.jobs.pulse.LAST_BEAT_S", 0.01)
     world, released = World(), threading.Event()
     world.storage.before = lambda verb, url: released.wait(60) and None
     with world.heart(0, A):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_s3batch.engine.job_news import JobNews, Pulse
-from airflow_s3batch.engine.pacing import Pace
-from airflow_s3batch.engine.rate import BURST_S, FairShare, TokenBucket
+from airflow_s3batch.engine.jobs.job_news import JobNews, Pulse
+from airflow_s3batch.engine.rates.pacing import Pace
+from airflow_s3batch.engine.rates.rate import BURST_S, FairShare, TokenBucket
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RATES = st.floats(0.1, 50_000)

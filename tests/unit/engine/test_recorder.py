@@ -18,7 +18,7 @@ from airflow_s3batch.core.manifest import ShardFile
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.recorder import Recorder
+from airflow_s3batch.engine.shards.recorder import Recorder
 from airflow_s3batch.testing.storage import MemoryStorage
 
 GENERATION = GenerationLayout(S3Url("ops", "job/run/g0001"))
@@ -174,7 +174,7 @@ def test_a_second_outcome_of_a_row_changes_nothing(caplog: pytest.LogCaptureFixt
 
 def test_a_store_that_answers_nothing_is_not_waited_for_once_per_range(monkeypatch: pytest.MonkeyPatch) -> None:
     """One write fails while the others hang: those that have not begun never do."""
-    monkeypatch.setattr("airflow_s3batch.engine.recorder._GRACE_S", 0.0)
+    monkeypatch.setattr("airflow_s3batch.engine.shards.recorder._GRACE_S", 0.0)
     release = threading.Event()
     begun: list[S3Url] = []
 

@@ -6,8 +6,8 @@ import pytest
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
+from airflow_s3batch.engine.loop.refusals import Refusals
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.refusals import Refusals
 from airflow_s3batch.operations import CopyObject, InOrder, PutObjectRetention, PutObjectTagging
 
 OBJ = S3Object("lake", "k")

@@ -18,9 +18,9 @@ from airflow_s3batch.core.layout import JobLayout, running_jobs
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.running_record import ANY, RunningName, RunningRecord, bucket_marks
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.overlap import Span, do_meet
-from airflow_s3batch.engine.rivalry import RivalAtWorkError, RivalWatch, heed_rivals
-from airflow_s3batch.engine.running import Rival, Running, forget_running
+from airflow_s3batch.engine.jobs.overlap import Span, do_meet
+from airflow_s3batch.engine.jobs.rivalry import RivalAtWorkError, RivalWatch, heed_rivals
+from airflow_s3batch.engine.jobs.running import Rival, Running, forget_running
 from airflow_s3batch.operations import DeleteObject, PutObjectTagging, PythonInvoke
 from airflow_s3batch.testing import MemoryStorage
 
@@ -76,7 +76,7 @@ class World:
 @pytest.fixture(autouse=True)
 def everything_may_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     """These manifests have no files to look into."""
-    monkeypatch.setattr("airflow_s3batch.engine.running.may_overlap", lambda *_: True)
+    monkeypatch.setattr("airflow_s3batch.engine.jobs.running.may_overlap", lambda *_: True)
 
 
 def jobs_of(rivals: list[Rival]) -> list[tuple[str, bool]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.sampling import MOST_RANGES, MOST_SHARDS, Sample, sampled
+from airflow_s3batch.engine.checks.sampling import MOST_RANGES, MOST_SHARDS, Sample, sampled
 
 
 def manifest_of(rows: list[int], range_rows: int, job: str = "job") -> Manifest:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_s3batch.core.manifest import RowRange, ShardFile
-from airflow_s3batch.engine.evidence import AttemptSummary, ShardEvidence
-from airflow_s3batch.engine.shard_state import ShardState
+from airflow_s3batch.engine.shards.evidence import AttemptSummary, ShardEvidence
+from airflow_s3batch.engine.shards.shard_state import ShardState
 
 EARLY, LATE = "0001-0000000001000-aaaaaa", "0001-0000000002000-bbbbbb"
 WELL = AttemptSummary(1, 0, 0, "", "2026-11-22T12:00:00Z", "2026-11-22T12:00:01Z")

@@ -7,7 +7,7 @@ import pytest
 from airflow_s3batch.core.errors import InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.outcomes import Summary, Tally
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.shard_verdict import judge_shard
+from airflow_s3batch.engine.shards.shard_verdict import judge_shard
 
 
 def judge(

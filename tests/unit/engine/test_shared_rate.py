@@ -16,11 +16,11 @@ from airflow_s3batch.core.errors import AccessError, ArgumentError
 from airflow_s3batch.core.layout import shared_rates
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.shared_rate import SharedRate
-from airflow_s3batch.engine.even_shares import Wish, even_shares, share_of
-from airflow_s3batch.engine.rate import Cap, TokenBucket
-from airflow_s3batch.engine.shared_pulse import SharedPulse
-from airflow_s3batch.engine.shared_share import SharedShare, job_name, read_sharers, sharer_name
-from airflow_s3batch.engine.storage import StoredFile
+from airflow_s3batch.engine.files.storage import StoredFile
+from airflow_s3batch.engine.rates.even_shares import Wish, even_shares, share_of
+from airflow_s3batch.engine.rates.rate import Cap, TokenBucket
+from airflow_s3batch.engine.rates.shared_pulse import SharedPulse
+from airflow_s3batch.engine.rates.shared_share import SharedShare, job_name, read_sharers, sharer_name
 from airflow_s3batch.testing import MemoryStorage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from airflow_s3batch.core.errors import AccessError, ArgumentError, CapabilityError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.prepared import Preparer
-from airflow_s3batch.engine.signing import Signer
+from airflow_s3batch.engine.wire.prepared import Preparer
+from airflow_s3batch.engine.wire.signing import Signer
 from airflow_s3batch.operations import CopyObject
 from airflow_s3batch.operations.bodies.sources import copy_source
 from airflow_s3batch.operations.deletes.delete_xml import delete_xml

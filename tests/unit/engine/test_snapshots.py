@@ -6,8 +6,8 @@ import itertools
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import DRY_RUN, Outcome
-from airflow_s3batch.engine.failures import Failures
-from airflow_s3batch.engine.progress import History, Load, Progress, Snapshot
+from airflow_s3batch.engine.loop.failures import Failures
+from airflow_s3batch.engine.loop.progress import History, Load, Progress, Snapshot
 
 LOAD = Load(requests=0, in_flight=12, slow_downs=3, window=64.0, most=128)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_s3batch.core.errors import InfrastructureError
-from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.engine.files.staging import staging_folder
 
 
 def test_the_folder_is_new_and_gone_afterwards(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from airflow_s3batch.core.errors import AccessError, InfrastructureError, Paused
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.pacing import Pace
-from airflow_s3batch.engine.pause_watch import PauseWatch
+from airflow_s3batch.engine.jobs.pause_watch import PauseWatch
+from airflow_s3batch.engine.jobs.pulse import Heart
+from airflow_s3batch.engine.loop.steering import Steering
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.pulse import Heart
-from airflow_s3batch.engine.rate import FairShare, TokenBucket
-from airflow_s3batch.engine.shard_work import paused_grace_s
-from airflow_s3batch.engine.steering import Steering
+from airflow_s3batch.engine.rates.pacing import Pace
+from airflow_s3batch.engine.rates.rate import FairShare, TokenBucket
+from airflow_s3batch.engine.shards.shard_work import paused_grace_s
 from airflow_s3batch.operations import DeleteObject, LambdaInvoke, PutObjectTagging
 from airflow_s3batch.testing import MemoryStorage
 

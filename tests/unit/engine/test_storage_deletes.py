@@ -9,7 +9,7 @@ import pytest
 
 from airflow_s3batch.core.errors import AccessError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 
 FILES = [S3Url("ops", f"job/{number}") for number in range(3)]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
-from airflow_s3batch.engine.job_news import Failures
+from airflow_s3batch.engine.jobs.job_news import Failures
+from airflow_s3batch.engine.loop.threshold import Threshold
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.threshold import Threshold
 
 BAD = Outcome(403, "AccessDenied")
 BUSY = Outcome(503, "SlowDown")

@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.prepared import Kind
-from airflow_s3batch.engine.transport import Answer, Transport
+from airflow_s3batch.engine.wire.prepared import Kind
+from airflow_s3batch.engine.wire.transport import Answer, Transport
 
 SESSION = boto3.session.Session("key", "secret", region_name="us-east-1")
 

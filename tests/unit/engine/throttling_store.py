@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from airflow_s3batch.engine.pacing import Pace, backoff_s
+from airflow_s3batch.engine.rates.pacing import Pace, backoff_s
 
 TICK_S = 0.002
 

@@ -22,7 +22,7 @@ from airflow_s3batch.core.errors import ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import DeleteObjectTagging, ReplicateObject
 
 any_key = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(lambda key: len(key.encode()) <= 1024)

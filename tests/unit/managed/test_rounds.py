@@ -24,9 +24,9 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
-from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.shard import run_shard
+from airflow_s3batch.engine.shards.generation import open_generation
+from airflow_s3batch.engine.shards.shard import run_shard
 from airflow_s3batch.managed import CANCELLED_BY_TASK, Round
 from airflow_s3batch.operations import Column, CopyObject, LambdaInvoke, PutObjectTagging
 

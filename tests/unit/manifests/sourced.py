@@ -13,9 +13,9 @@ from deliveries import JOBS, NOW, published_rows
 
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.planning.faults import in_inventory_words
+from airflow_s3batch.manifests.planning.filtering.faults import in_inventory_words
+from airflow_s3batch.manifests.planning.filtering.scan import inventory_query
 from airflow_s3batch.manifests.planning.publish import publish_manifest
-from airflow_s3batch.manifests.planning.scan import inventory_query
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.manifests.sources.dataset import Place
 from airflow_s3batch.manifests.sql.duck import open_locked

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from airflow_s3batch.manifests.planning.stage_files import StagedFile, StageWriter
+from airflow_s3batch.manifests.planning.cutting.stage_files import StagedFile, StageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

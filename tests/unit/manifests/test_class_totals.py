@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.core.manifest import UNKNOWN_CLASS, Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.planning.class_totals import MOST_CLASSES, ClassTotals, added
+from airflow_s3batch.manifests.planning.counting.class_totals import MOST_CLASSES, ClassTotals, added
 
 ROWS = st.lists(
     st.tuples(st.sampled_from(["STANDARD", "GLACIER", "", None]), st.one_of(st.none(), st.integers(0, 2**40))),

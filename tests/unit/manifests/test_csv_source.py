@@ -20,7 +20,7 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.manifests.planning.publish import publish_manifest
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.manifests.sources.csv.source import CsvManifest
-from airflow_s3batch.reports.failed_manifest import FailedManifest
+from airflow_s3batch.reports.accounts.failed_manifest import FailedManifest
 from airflow_s3batch.testing.storage import MemoryStorage
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from staging import staged_files
 
-from airflow_s3batch.manifests.planning.shards import range_rows_for, shard_sizes, write_shards
+from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for, shard_sizes, write_shards
 
 if TYPE_CHECKING:
     from pathlib import Path

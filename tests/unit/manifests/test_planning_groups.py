@@ -20,7 +20,7 @@ from airflow_s3batch.core.errors import (
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.planning.evening import evened
+from airflow_s3batch.manifests.planning.cutting.evening import evened
 from airflow_s3batch.manifests.planning.grouped import Planning
 from airflow_s3batch.manifests.planning.groups import GroupPlan, GroupRef, file_groups, joined, most_shards
 from airflow_s3batch.manifests.sources.dataset import DataFile, Dataset

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from staging import staged_files
 
-from airflow_s3batch.manifests.planning.spread import SECTIONS, dealt, turn_rows_for
-from airflow_s3batch.manifests.planning.stage_files import BATCH_BYTES, RowReader, StagedFile, StageWriter
+from airflow_s3batch.manifests.planning.cutting.spread import SECTIONS, dealt, turn_rows_for
+from airflow_s3batch.manifests.planning.cutting.stage_files import BATCH_BYTES, RowReader, StagedFile, StageWriter
 
 LAYOUTS = st.lists(st.integers(0, 60), min_size=1, max_size=5).filter(lambda sizes: sizes[-1] > 20)
 QUICK = settings(max_examples=50, deadline=None)

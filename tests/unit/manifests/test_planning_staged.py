@@ -12,13 +12,13 @@ from deliveries import NOW, Rows, deliver, objects
 from airflow_s3batch.core.errors import InfrastructureError, InventoryError, ManifestError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.planning import staged as staged_module
-from airflow_s3batch.manifests.planning.fetch import room_for_rows
+from airflow_s3batch.manifests.planning.cutting import staged as staged_module
+from airflow_s3batch.manifests.planning.cutting.shards import shard_sizes, write_shards
+from airflow_s3batch.manifests.planning.cutting.spread import dealt
+from airflow_s3batch.manifests.planning.cutting.staged import Stage, Staged, stage_rows
+from airflow_s3batch.manifests.planning.filtering.fetch import room_for_rows
 from airflow_s3batch.manifests.planning.guards import Guards
 from airflow_s3batch.manifests.planning.selection import Selection
-from airflow_s3batch.manifests.planning.shards import shard_sizes, write_shards
-from airflow_s3batch.manifests.planning.spread import dealt
-from airflow_s3batch.manifests.planning.staged import Stage, Staged, stage_rows
 from airflow_s3batch.manifests.sources.dataset import Place
 from airflow_s3batch.manifests.sources.inventory import Inventory
 from airflow_s3batch.manifests.sql.duck import open_locked

@@ -20,7 +20,7 @@ from airflow_s3batch.core.errors import (
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.manifests.planning import fetch
+from airflow_s3batch.manifests.planning.filtering import fetch
 
 if TYPE_CHECKING:
     from airflow_s3batch.testing.storage import MemoryStorage

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.size_classes import BOUNDS, added
-from airflow_s3batch.manifests.planning.size_count import SizeCount
-from airflow_s3batch.reports.sizes import size_histogram
+from airflow_s3batch.manifests.planning.counting.size_count import SizeCount
+from airflow_s3batch.reports.accounts.sizes import size_histogram
 
 SIZES = st.lists(st.one_of(st.none(), st.integers(0, 100 * 1024**3), st.sampled_from(BOUNDS)), max_size=50)
 

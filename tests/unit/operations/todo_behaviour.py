@@ -19,8 +19,8 @@ from airflow_s3batch.costs import Totals, estimate, shipped_prices
 from airflow_s3batch.costs.billing import BILLING
 from airflow_s3batch.costs.counting import AWS, SAMPLE
 from airflow_s3batch.costs.ideal_store import IdealStore
-from airflow_s3batch.engine.dry_run import DryRun
-from airflow_s3batch.engine.transport import UnsentError
+from airflow_s3batch.engine.checks.dry_run import DryRun
+from airflow_s3batch.engine.wire.transport import UnsentError
 from airflow_s3batch.operations import Operation, Request, Response, iam_policies
 from airflow_s3batch.operations.feature_table import DECLARATIONS
 from airflow_s3batch.operations.managed_forms import operation_from_create_job

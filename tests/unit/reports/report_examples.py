@@ -24,7 +24,7 @@ from airflow_s3batch.core.manifest import Manifest, ShardFile
 from airflow_s3batch.core.outcomes import DRY_RUN, Outcome, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.size_classes import BOUNDS
-from airflow_s3batch.engine.versions import versions
+from airflow_s3batch.engine.shards.versions import versions
 from airflow_s3batch.reports import JobSummary, build_report
 from airflow_s3batch.testing.storage import MemoryStorage
 

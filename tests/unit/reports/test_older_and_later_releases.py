@@ -19,13 +19,13 @@ from airflow_s3batch.cli.report_files import report_at
 from airflow_s3batch.core.errors import LaterReleaseError
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.approval import check_approved, read_approval
-from airflow_s3batch.engine.generation import open_generation
-from airflow_s3batch.engine.job_manifest import published_manifest
+from airflow_s3batch.engine.checks.preflight import verdict_from_json
+from airflow_s3batch.engine.files.storage import Storage
+from airflow_s3batch.engine.jobs.approval import check_approved, read_approval
+from airflow_s3batch.engine.jobs.job_manifest import published_manifest
+from airflow_s3batch.engine.loop.steering import Steering
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.preflight import verdict_from_json
-from airflow_s3batch.engine.steering import Steering
-from airflow_s3batch.engine.storage import Storage
+from airflow_s3batch.engine.shards.generation import open_generation
 from airflow_s3batch.manifests.planning.pin import read_job
 from airflow_s3batch.manifests.sources.dataset import Place
 from airflow_s3batch.manifests.sources.report.source import CompletionReport

@@ -14,12 +14,12 @@ from report_jobs import DENIED, JOB, Job, objects
 
 from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.outcomes import Outcome
-from airflow_s3batch.engine.attempt import Attempt
-from airflow_s3batch.engine.generation import open_generation
 from airflow_s3batch.engine.policy import Policy
+from airflow_s3batch.engine.shards.attempt import Attempt
+from airflow_s3batch.engine.shards.generation import open_generation
 from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.reports import build_report
-from airflow_s3batch.reports.generations import find_run
+from airflow_s3batch.reports.accounts.generations import find_run
 from airflow_s3batch.reports.page.proof import commands
 from airflow_s3batch.testing.storage import MemoryStorage
 

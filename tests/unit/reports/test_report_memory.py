@@ -10,7 +10,7 @@ import pytest
 from report_jobs import JOB, TASK, Job, objects
 
 from airflow_s3batch.reports import build_report
-from airflow_s3batch.reports.shards import RANGES_AHEAD, THREADS, in_order
+from airflow_s3batch.reports.accounts.shards import RANGES_AHEAD, THREADS, in_order
 
 
 def test_results_come_in_order_and_no_more_than_asked_for_are_held() -> None:

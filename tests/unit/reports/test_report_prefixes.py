@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_s3batch.reports.prefixes import MOST_KEPT, MOST_TOLD, Failures, PrefixCount, by_prefix, prefix_of
+from airflow_s3batch.reports.accounts.prefixes import MOST_KEPT, MOST_TOLD, Failures, PrefixCount, by_prefix, prefix_of
 
 
 def failures_in(rows: Iterable[tuple[str, str, str]]) -> Failures:

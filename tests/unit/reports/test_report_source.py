@@ -20,7 +20,7 @@ from airflow_s3batch.core.layout import JobLayout
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.verification_asked import ask
+from airflow_s3batch.engine.checks.verification_asked import ask
 from airflow_s3batch.manifests.sources.dataset import Dataset, Found, Place, RowFilter
 from airflow_s3batch.manifests.sources.report.source import CompletionReport
 from airflow_s3batch.reports import build_report

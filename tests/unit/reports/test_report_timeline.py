@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_s3batch.reports.timeline import MOST_BINS, MOST_POINTS, WIDTHS_S, RangeWork, Timeline
+from airflow_s3batch.reports.accounts.timeline import MOST_BINS, MOST_POINTS, WIDTHS_S, RangeWork, Timeline
 
 BEGAN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_s3batch.core.errors import JobDamagedError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.reports.restore_state import RestoreState, Waiting
+from airflow_s3batch.reports.restores.restore_state import RestoreState, Waiting
 from airflow_s3batch.testing import MemoryStorage
 
 URL = S3Url("ops", "job/restore.run/restores.json")

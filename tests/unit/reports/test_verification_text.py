@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_s3batch.reports.verification_text import is_verified, verification_sentence
+from airflow_s3batch.reports.evidence.verification_text import is_verified, verification_sentence
 
 RIGHT: dict[str, Any] = {
     "asked": None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.errors import AccessError, ManifestError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.engine.files.staging import staging_folder
 from airflow_s3batch.manifests.columns import SUPPLIED, TYPES, InventoryColumn
 from airflow_s3batch.manifests.sources.athena.client import Athena
 from airflow_s3batch.manifests.sources.dataset import Dataset, Found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from airflow_s3batch.core.errors import InventoryError
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage, StoredFile
+    from airflow_s3batch.engine.files.storage import Storage, StoredFile
 
 HEAD_BYTES = 64 * 1024
 _GZIP = b"\x1f\x8b"

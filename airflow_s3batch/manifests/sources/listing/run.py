@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from airflow_s3batch.engine.executor import Executor
+from airflow_s3batch.engine.loop.executor import Executor
 from airflow_s3batch.manifests.sources.listing.ranges import BINARY, BY_FOLDER, Order, Target
 from airflow_s3batch.manifests.sources.listing.rows import record_batch
 from airflow_s3batch.manifests.sources.listing.walk import OutOfOrderError, Walk

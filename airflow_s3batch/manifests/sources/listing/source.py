@@ -110,7 +110,7 @@ class Listing:
 
     def find(self, place: Place) -> Found:
         """List, and write what was listed below the job's folder."""
-        from airflow_s3batch.engine.staging import staging_folder
+        from airflow_s3batch.engine.files.staging import staging_folder
 
         if place.access is None:
             raise ArgumentError("a listing sends requests of its own, and there is no access= to the store")

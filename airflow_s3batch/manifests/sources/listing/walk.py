@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_s3batch.core.errors import CapabilityError, InfrastructureError, ManifestError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, Outcome
-from airflow_s3batch.engine.exchange import Work
+from airflow_s3batch.engine.wire.exchange import Work
 from airflow_s3batch.manifests.sources.listing.pages import NO_TAIL, Entries, Page, Tail, parse_page
 from airflow_s3batch.manifests.sources.listing.ranges import Alphabet, KeyRange, Order, Seam, Target
 from airflow_s3batch.manifests.sources.listing.refusals import refusal

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_s3batch.core.errors import InventoryError
-from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.engine.files.staging import staging_folder
 from airflow_s3batch.manifests.sources.looks import look_at_all
 from airflow_s3batch.manifests.sources.row_values import NO_TYPE
 from airflow_s3batch.manifests.sql.duck import one_line, open_locked
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from airflow_s3batch.engine.storage import Storage, StoredFile
+    from airflow_s3batch.engine.files.storage import Storage, StoredFile
 
 TAIL_BYTES = 64 * 1024
 _COLUMNS = "DESCRIBE SELECT * FROM read_parquet({}, binary_as_string = true, hive_partitioning = false)"

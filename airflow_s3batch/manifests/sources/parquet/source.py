@@ -22,7 +22,7 @@ from airflow_s3batch.manifests.sources.row_values import (
 )
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import StoredFile
+    from airflow_s3batch.engine.files.storage import StoredFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
 
 SUMMARY_FORMAT = "airflow-s3batch-summary/1"
 _OURS = "/report/manifest.json"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from airflow_s3batch.core.completion_report import ResultFile, parse_lines
 from airflow_s3batch.core.errors import InventoryError, ManifestError
 from airflow_s3batch.core.manifest import Manifest
-from airflow_s3batch.engine.shard_file import fetch_shard
-from airflow_s3batch.engine.staging import staging_folder
+from airflow_s3batch.engine.files.staging import staging_folder
+from airflow_s3batch.engine.shards.shard_file import fetch_shard
 from airflow_s3batch.manifests.sources.dataset import DataFile
 from airflow_s3batch.manifests.sources.report.files import Report, fetch_result
 from airflow_s3batch.manifests.sources.report.ranges import RangePlace, Ranges, located

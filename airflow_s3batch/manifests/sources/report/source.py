@@ -18,7 +18,7 @@ from airflow_s3batch.manifests.sources.row_values import parquet_type
 from airflow_s3batch.manifests.sql.quoting import identifier
 
 if TYPE_CHECKING:
-    from airflow_s3batch.engine.storage import Storage
+    from airflow_s3batch.engine.files.storage import Storage
     from airflow_s3batch.manifests.sources.report.files import Report
 
 OBJECTS: Mapping[str, tuple[str, ...]] = {

@@ -1,0 +1,1 @@
+"""The loop that keeps a window of requests in flight, and what it does about those that fail."""

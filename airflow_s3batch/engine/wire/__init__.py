@@ -1,0 +1,1 @@
+"""From objects to requests, and from what libcurl returns to answers."""

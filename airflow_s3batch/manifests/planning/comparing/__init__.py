@@ -1,0 +1,1 @@
+"""Selections that look at several rows at a time, or at earlier jobs."""

@@ -1,0 +1,1 @@
+"""What is counted of rows as they pass."""

@@ -1,0 +1,1 @@
+"""From selected rows to shards."""

@@ -1,0 +1,1 @@
+"""From what attempts left behind to one row per object."""

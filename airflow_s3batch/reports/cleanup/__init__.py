@@ -1,0 +1,1 @@
+"""Removing the folders of old jobs."""

@@ -1,0 +1,1 @@
+"""What a report says beside its rows: origin, approval, rehearsal, verification, evidence."""

@@ -1,0 +1,1 @@
+"""Whether restored objects can be read yet."""
