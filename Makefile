@@ -175,6 +175,6 @@ stack-packages:
 		&& command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then .ci/stack-packages; fi
 
 clean:
-	-@[ ! -d .stack ] || [ ! -x $(BIN)/python ] || $(BIN)/python -m stack down --volumes
+	-@[ ! -d .stack ] || [ ! -x $(BIN)/python ] || $(BIN)/python -m stack --folder .stack down --volumes
 	rm -rf .venv .venv-servers .venv-lowest .venv-3.2 .demo .stack .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,6 +20,7 @@ from airflow_s3batch.cli.verbs import Verb, verbs
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
+    from airflow_s3batch.engine.access import S3Access
     from airflow_s3batch.engine.files.storage import Storage
 
 
@@ -58,6 +59,7 @@ def _add_connection_options(parser: argparse.ArgumentParser) -> None:
         "--aws-conn-id", metavar="ID", default=DEFAULT_CONN_ID, help="Airflow connection of the store (%(default)s)"
     )
     options.add_argument("--region", metavar="NAME", help="overrides the connection's region")
+    parser.set_defaults(access_of=_access_of)
 
 
 def _carry_out(verb: Verb, args: argparse.Namespace) -> None:
@@ -69,8 +71,14 @@ def _carry_out(verb: Verb, args: argparse.Namespace) -> None:
 
 
 def _connect(args: argparse.Namespace) -> Storage:
+    from airflow_s3batch.hooks.s3 import storage_on
+
+    return storage_on(_access_of(args))
+
+
+def _access_of(args: argparse.Namespace) -> S3Access:
     from airflow_s3batch.hooks.s3 import StoreSettings
 
     # As Airflow's own ``connections get`` does: without it, connections in its database are not looked for.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    return StoreSettings(args.aws_conn_id or None, args.region).storage()
+    return StoreSettings(args.aws_conn_id or None, args.region).access()

@@ -30,6 +30,8 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_s3batch.operators.batch_operation",
                     "airflow_s3batch.operators.cleanup",
                     "airflow_s3batch.operators.csv_manifest",
+                    "airflow_s3batch.operators.inventory",
+                    "airflow_s3batch.operators.listing",
                     "airflow_s3batch.operators.managed",
                     "airflow_s3batch.operators.manifest_groups",
                     "airflow_s3batch.operators.parquet_manifest",

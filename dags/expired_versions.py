@@ -18,7 +18,8 @@ from airflow_s3batch import s3_batch_job
 from airflow_s3batch.approvals import Approval
 from airflow_s3batch.operations import DeleteObject
 
-INVENTORY = "{{ var.value.get('s3batch_inventory', 's3://inventories/prod-lake/daily') }}"
+# Of all versions: one of current versions has no noncurrent ones.
+INVENTORY = "{{ var.value.get('s3batch_versions_inventory', 's3://inventories/versions-lake/daily') }}"
 JOB_URL = "{{ var.value.get('s3batch_job_url', 's3://ops/s3batch') }}"
 MOST = "{{ var.value.get('s3batch_max_versions', 100_000) }}"
 # Every run has a run_after, whatever started it; not every run has a logical date.

@@ -19,6 +19,10 @@ class AirflowApiError(RuntimeError):
     """Airflow refused a request."""
 
 
+class AirflowSilentError(AirflowApiError):
+    """Airflow did not answer in time: the machine is busy, or a component hangs."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskInstance:
     """
@@ -147,6 +151,8 @@ class AirflowApi:
         except urllib.error.HTTPError as error:
             text = error.read(2_000).decode(errors="replace")
             raise AirflowApiError(f"{method} {path}: {error.code} {text}") from None
+        except TimeoutError:
+            raise AirflowSilentError(f"{method} {path}: Airflow has not answered for {TIMEOUT_S:g} s") from None
 
 
 def _run(dag_id: str, run_id: str) -> str:

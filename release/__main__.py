@@ -2,7 +2,7 @@
 ``make release-check``, or ``python -m release``: everything that has to be true of a release, checked in one go.
 
 ``--final`` asks for a dated section in the changelog, too: for the commit that is tagged. ``--keep FOLDER`` leaves the
-distributions there. ``--write-matrix`` only puts the tables of the support matrix into docs/support.md.
+distributions there if all is well. ``--write-matrix`` only puts the tables of the support matrix into docs/support.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     """Make all checks, print the table, and return 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m release", description=(__doc__ or "").strip().partition("\n")[0])
     parser.add_argument("--final", action="store_true", help="the changelog has to name the day of the release")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave wheel and source distribution there")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="if all is well, leave the distributions there")
     parser.add_argument("--write-matrix", action="store_true", help="only write the tables of docs/support.md")
     asked = parser.parse_args(arguments)
     if asked.write_matrix:
@@ -59,7 +59,7 @@ def _check_all(checks: Checks, folder: Path, *, final: bool, keep: Path | None) 
         for name in dependencies():
             pool.submit(_installed, checks, built.wheel, folder / "environments", name)
         _check_archives(checks, built)
-    if keep is not None:
+    if keep is not None and not checks.failed:
         keep.mkdir(parents=True, exist_ok=True)
         for archive in (built.sdist, built.wheel):
             shutil.copy(archive, keep)

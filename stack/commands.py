@@ -31,6 +31,13 @@ def main(arguments: Sequence[str]) -> int:
     except (StackError, ServerMissingError, ComponentError) as error:
         print(error, file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(
+            f"{error.filename}: {error.strerror}; it belongs to another user, who may have run a stack here before. "
+            f"Give `--folder` another folder than {asked.folder}, or delete that one as its owner.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         return DEATH + signal.SIGINT
 

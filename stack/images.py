@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from airflow_s3batch.testing.process import find_program
 from stack.errors import StackError
@@ -60,19 +61,21 @@ def missing_programs() -> list[str]:
     return [name for name, place in found.items() if place is None]
 
 
+def lacks_user() -> bool:
+    """Return whether PostgreSQL can't run for want of a user: root has to run it as another one."""
+    return os.geteuid() == 0 and _home_of_postgres() is None
+
+
 def volumes_elsewhere(folder: Path) -> dict[str, Path]:
     """
     Return volumes that can't lie in *folder*, by name.
 
     PostgreSQL refuses to run as root, and the user that it is run as then can't enter root's folders.
     """
-    if os.geteuid() != 0:
+    home = _home_of_postgres()
+    if os.geteuid() != 0 or home is None:
         return {}
-    try:
-        home = Path(pwd.getpwnam(POSTGRES_USER).pw_dir)
-    except KeyError:  # PostgreSQL was never installed
-        return {}
-    return {"postgres": home / f"s3batch-stack{str(folder.resolve()).replace('/', '-')}"}
+    return {"postgres": home / f"s3batch-stack{quote(str(folder.resolve()), safe='')}"}
 
 
 def _airflow(service: Service, places: Places) -> Launch:
@@ -122,6 +125,13 @@ _PROGRAMS: Mapping[str, Callable[[Service, Places], Launch]] = {
     "redis": _redis,
     "s3batch-seaweedfs": _seaweedfs,
 }
+
+
+def _home_of_postgres() -> Path | None:
+    try:
+        return Path(pwd.getpwnam(POSTGRES_USER).pw_dir)
+    except KeyError:
+        return None
 
 
 def _postgres_bin() -> Path | None:

@@ -84,10 +84,10 @@ class StackState:
 
 
 def read_state(folder: Path) -> StackState | None:
-    """Return the state of the stack that runs in *folder*; ``None`` if none does."""
+    """Return the state of the stack that runs in *folder*; ``None`` if none does, or the file is in pieces."""
     try:
         found = json.loads((folder / FILE).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, json.JSONDecodeError):  # replaced as a whole, it breaks with the machine only
         return None
     services = tuple(ServiceState(**one) for one in found.pop("services"))
     state = StackState(**found, services=services)

@@ -85,13 +85,24 @@ def read_topology(variables: Mapping[str, str], path: Path = COMPOSE_FILE) -> di
         path: the compose file.
 
     Raises:
-        StackError: the file has something that this reader does not know, or services that wait for one another.
+        StackError: the file can't be read, has something that this reader does not know, or services that wait for
+            one another.
     """
-    document = interpolated(yaml.safe_load(path.read_text()), variables)
+    document = interpolated(_document(path), variables)
     configs = {name: entry["content"] for name, entry in document.get("configs", {}).items()}
     volumes = document.get("volumes", {})
     found = {name: _service(name, entry, configs, volumes, path.parent) for name, entry in document["services"].items()}
     return _in_order(found)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise StackError(f"compose file {path} can't be read: {error}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("services"), dict):
+        raise StackError(f"compose file {path} has no services; write them as docker/compose.yaml does")
+    return found
 
 
 def seconds(text: str | None, default: float) -> float:

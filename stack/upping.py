@@ -15,7 +15,7 @@ from types import FrameType
 
 from demo.single import only_one
 from stack.errors import StackError
-from stack.images import missing_programs
+from stack.images import POSTGRES_USER, lacks_user, missing_programs
 from stack.state import FILE, StackState, read_state
 from stack.stopping import SUPERVISOR_LOG, delete_volumes_elsewhere
 from stack.supervisor import FAILED, POLL_S, UP, Supervisor
@@ -26,9 +26,11 @@ PEOPLE_OPEN = {
     ("s3", "8333"): ("S3", "access key s3batch, secret s3batch-secret"),
 }
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-class _Stopped(Exception):  # noqa: N818 - not an error
-    """Somebody wants the stack to stop."""
+
+class _Stopped(BaseException):
+    """Somebody wants the stack to stop; nobody who handles errors on the way may keep it to himself."""
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -39,8 +41,7 @@ def run(asked: argparse.Namespace) -> int:
         StackError: it runs already, something is not installed, or a service can't be started.
     """
     _check_machine()
-    busy = StackError(f"A stack runs in {asked.folder} already; `{this_command(asked.folder)} down` stops it.")
-    with only_one(asked.folder, busy):
+    with only_one(asked.folder, _busy(asked.folder)):
         if not (asked.folder / FILE).exists():
             delete_volumes_elsewhere(asked.folder)  # of a folder that was deleted by hand, with all other volumes
         print(f"Starting the services of {asked.file} on 127.0.0.1 …", flush=True)
@@ -53,6 +54,7 @@ def run(asked: argparse.Namespace) -> int:
         except _Stopped:
             print("Stopping …", flush=True)
         finally:
+            _hear_no_more()
             supervisor.stop()
             print("Stopped; nothing is left running.", flush=True)
     return 0
@@ -66,6 +68,8 @@ def detach(asked: argparse.Namespace) -> int:
         StackError: they are not; the message says why.
     """
     _check_machine()
+    if read_state(asked.folder) is not None:
+        raise _busy(asked.folder)
     asked.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ports = ["--any-ports"] if asked.any_ports else []
     command = [sys.executable, "-m", "stack", "--folder", str(asked.folder), "up", "--file", str(asked.file), *ports]
@@ -109,6 +113,10 @@ def this_command(folder: Path) -> str:
     return f"{python} -m stack{'' if is_default else f' --folder {folder}'}"
 
 
+def _busy(folder: Path) -> StackError:
+    return StackError(f"A stack runs in {folder} already; `{this_command(folder)} down` stops it.")
+
+
 def _keep_running(supervisor: Supervisor, folder: Path) -> None:
     was_up = False
     while True:
@@ -126,13 +134,17 @@ def _keep_running(supervisor: Supervisor, folder: Path) -> None:
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, signal.SIG_IGN)
+        _hear_no_more()
         raise _Stopped
 
-    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for one in STOP_SIGNALS:
         signal.signal(one, stop)
     yield
+
+
+def _hear_no_more() -> None:
+    for one in STOP_SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
 
 
 def _check_machine() -> None:
@@ -142,6 +154,11 @@ def _check_machine() -> None:
         raise StackError(
             f"Not installed: {', '.join(missing)}. `make stack-packages`, as root, installs Debian's packages "
             "postgresql, redis-server and curl."
+        )
+    if lacks_user():
+        raise StackError(
+            f"PostgreSQL does not run as root, and this machine has no user {POSTGRES_USER!r} to run it as; start the "
+            "stack as another user than root, or install Debian's package postgresql, which makes that one."
         )
 
 

@@ -47,7 +47,7 @@ def ask(storage: Storage, job: JobLayout, args: argparse.Namespace, **changes: A
     asked = replace(
         asked_of(storage, job),
         **changes,
-        by=args.by or _somebody(),
+        by=args.by or f"{user_name()}@{socket.gethostname()}",
         at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         reason=args.reason,
     )
@@ -64,8 +64,9 @@ def asked_of(storage: Storage, job: JobLayout) -> Control:
         return Control()
 
 
-def _somebody() -> str:
+def user_name() -> str:
+    """Return who types; ``somebody`` for a user without a name, as in some containers."""
     try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (OSError, KeyError):  # a user without a name, as in some containers
-        return f"somebody@{socket.gethostname()}"
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 
 def control_in(args: argparse.Namespace, region: str) -> JobControl:
-    """Return AWS's jobs in *region*, with the profile that *args* name; an endpoint for S3 is not one for jobs."""
-    from airflow_s3batch.cli.store_options import access_of
+    """
+    Return AWS's jobs in *region*, with the credentials that *args* name; an endpoint for S3 is not one for jobs.
+
+    ``args.access_of`` comes with the options that say which store: the script's own, or those of Airflow's command.
+    """
     from airflow_s3batch.managed import S3JobControl
 
-    return S3JobControl(replace(access_of(args), region_name=region))
+    return S3JobControl(replace(args.access_of(args), region_name=region))
 
 
 @contextlib.contextmanager

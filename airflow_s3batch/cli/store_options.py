@@ -24,6 +24,7 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
     tls = options.add_mutually_exclusive_group()
     tls.add_argument("--no-verify-ssl", action="store_true", help="don't check the store's certificate")
     tls.add_argument("--ca-bundle", metavar="FILE", help="certificates of the authorities to trust")
+    parser.set_defaults(access_of=access_of)
 
 
 def connect(args: argparse.Namespace) -> Storage:

@@ -54,7 +54,7 @@ class PartFile:
         key: in the job's bucket.
         rows: number of CSV rows; > 0.
         md5: hex.
-        e_tag: what the store answered to the write, without quotes; a listing must show the same.
+        e_tag: what the store answered to the write, without quotes; where a listing shows another, the MD5 decides.
     """
 
     key: str

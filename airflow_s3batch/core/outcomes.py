@@ -17,6 +17,12 @@ OUTCOME_UNKNOWN = "OutcomeUnknown"
 DRY_RUN = "DryRun"
 """ErrorCode of rows of a dry run that the operation would be done to; nothing was."""
 
+TARGET_EXISTS = "TargetExists"
+"""ErrorCode of objects that were not moved, for something stands where they were to go."""
+
+UNTOUCHED = frozenset({TARGET_EXISTS})
+"""Codes by which an attempt says for certain that it has left an object, and all that is made of it, as it was."""
+
 VANISHED = frozenset({"NoSuchKey", "NoSuchVersion"})
 """Codes of objects that are gone since the manifest was made; tolerated unless the user says otherwise."""
 

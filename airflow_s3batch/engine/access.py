@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 
 from airflow_s3batch.core.errors import CapabilityError
+from airflow_s3batch.engine.wire.dubious_answers import ask_again
 
 AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
 
@@ -51,6 +53,9 @@ class S3Access:
             verify=self.verify,
             config=self.config,
         )
+        if service == "s3":
+            ask_again(client)
+            client.meta.events.register_last("before-call.s3", _send_at_once)
         if self.is_read_only:
             client.meta.events.register_last("before-send", _refuse_changes)
         return client
@@ -75,6 +80,12 @@ class S3Access:
     def is_aws(self) -> bool:
         """Whether the endpoint is known to be AWS; anything else is probed before it is trusted."""
         return (urlsplit(self.endpoint).hostname or "").endswith(AWS_DOMAINS)
+
+
+def _send_at_once(params: dict[str, Any], **_: Any) -> None:
+    """Don't wait for leave to send a small body: a store that knows no ``Expect`` would cost a second for each file."""
+    if isinstance(params.get("body"), io.BytesIO):  # as boto3 takes bytes; other bodies are of any size
+        params["headers"].pop("Expect", None)
 
 
 def _refuse_changes(request: AWSPreparedRequest, **_: Any) -> None:

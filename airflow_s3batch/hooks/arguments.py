@@ -33,6 +33,11 @@ def literal_or(value: Any, stand_in: Any) -> Any:
     return stand_in if is_template(value) else value
 
 
+def in_order(value: Any) -> Any:
+    """Return *value*, a set as a sorted list: Airflow would write a set in another order at each parse of the Dag."""
+    return sorted(value, key=str) if isinstance(value, set | frozenset) else value
+
+
 def as_int(name: str, value: Any) -> int | None:
     """
     Return a rendered number, also one spelt ``1e6``; *name* is the argument's, for the error. ``None`` is ``None``.
@@ -112,6 +117,15 @@ def flag_problems(name: str, value: Any) -> list[str]:
     return []
 
 
+def bool_problems(**flags: Any) -> list[str]:
+    """Return which of the *flags*, that can't be templates, are neither yes nor no: any text would be a yes."""
+    return [
+        f"{name}={value!r} is neither True nor False (it can't be a template)"
+        for name, value in flags.items()
+        if not isinstance(value, bool)
+    ]
+
+
 def as_text(name: str, value: Any) -> str:
     """
     Return a rendered text; ``None`` is empty.
@@ -170,10 +184,22 @@ def _check_rendered(name: str, value: Any) -> None:
         ArgumentError: *value* is an empty text, or the word ``None``.
     """
     if isinstance(value, str) and value.strip() in ("", "None"):
-        raise ArgumentError(
-            f"{name} rendered to {value!r}, which would turn it off; "
-            "give its template a value in every run, or leave the argument out"
-        )
+        raise rendered_to_nothing(name, value)
+
+
+def rendered_to_nothing(name: str, value: Any) -> ArgumentError:
+    """Return the error that the template of argument *name* has left *value*, which says nothing."""
+    return ArgumentError(
+        f"{name} rendered to {value!r}, which would turn it off; "
+        "give its template a value in every run, or leave the argument out"
+    )
+
+
+def config_problems(botocore_config: Any) -> list[str]:
+    """Return what is wrong with *botocore_config* while a Dag is parsed; it goes to the triggerer as JSON."""
+    if botocore_config is None or isinstance(botocore_config, Mapping):
+        return []
+    return [f"botocore_config is a {type(botocore_config).__name__}, expected a dict such as {{'read_timeout': 30}}"]
 
 
 def clauses(error: ArgumentError) -> str:

@@ -20,6 +20,7 @@ from airflow_s3batch.engine.shards.shard_verdict import judge_shard
 from airflow_s3batch.managed.aws_report import JobEnd, find_report, job_end
 from airflow_s3batch.managed.buckets import BucketRef
 from airflow_s3batch.managed.control import JobControl
+from airflow_s3batch.managed.lone_list import check_list, is_rest
 from airflow_s3batch.managed.new_job import find_job, send
 from airflow_s3batch.managed.refusals import refuse_unmanageable
 from airflow_s3batch.managed.request import CsvManifest, create_job_request, round_token
@@ -82,7 +83,7 @@ def begin_lone_job(
 
     Raises:
         ArgumentError: AWS can't do what is asked for, or does not accept it.
-        JobChangedError: the job was begun with another operation.
+        JobChangedError: the job was begun with another operation, or on another list.
         ManifestError: there is no such file; or what an ended job has left undone is known to AWS only.
         AccessError: AWS or the store refuses.
         InfrastructureError: AWS or the store misbehaved for long; trying again may help.
@@ -93,6 +94,7 @@ def begin_lone_job(
     number = max((int(name[1]) for name in names if name), default=1)
     files = read_round(storage, asked.place(number))
     _check_operation(asked, files, resume=resume)
+    check_list(asked, number, files, storage, control, resume=resume)
     manifest = None
     if files.job and not files.harvested:
         progress(f"{asked.label}: AWS job {files.job['job_id']} exists already and is gone on with")
@@ -103,7 +105,7 @@ def begin_lone_job(
             return _round(asked, number, files.job or files.harvested)
         number += 1
         files = RoundFiles(asked.place(number))
-    elif files.request:
+    elif resume and files.request and is_rest(asked, files.request):
         manifest = files.request.manifest
     job_id = find_job(control, files.request) or _made(asked, number, files, manifest, storage, control)
     job = {"job_id": job_id, "account_id": asked.settings.account_id, "region": asked.settings.region}

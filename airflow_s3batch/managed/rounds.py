@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 
 from airflow_s3batch.core.errors import ArgumentError, JobChangedError
 from airflow_s3batch.core.identity import fingerprint
+from airflow_s3batch.core.iso_times import iso_time
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest
 from airflow_s3batch.engine.checks.rehearsal_notes import read_notes, rehearsal_attempts
@@ -29,6 +31,9 @@ from airflow_s3batch.managed.round_files import RoundFiles, newest_round, read_r
 from airflow_s3batch.managed.settings import ManagedSettings
 from airflow_s3batch.operations.base import Operation
 
+REMEMBERED = dt.timedelta(days=90)
+"""AWS knows a job for so long after its end; before, one that it does not know may be one that it does not know yet."""
+
 
 def begin_round(
     ref: BucketRef,
@@ -48,8 +53,8 @@ def begin_round(
 
     The AWS job exists when this returns, and is recorded. It may have ended already: `harvest` is next then. A job
     that still runs is found again, whoever made it; one that ended and was harvested is followed by a round with the
-    rows that failed or have no outcome, and so is one that its own task has cancelled (`CANCELLED_BY_TASK`). Can be
-    killed at any point and called again.
+    rows that failed or have no outcome, and so is one that its own task has cancelled (`CANCELLED_BY_TASK`), or that
+    AWS has forgotten. Can be killed at any point and called again.
 
     Args:
         ref: which bucket of which job.
@@ -93,9 +98,10 @@ def _begin(asked: Asked, *, resume: bool) -> Round | None:
     files = read_round(asked.storage, generation.round(asked.ref.folder, number))
     if files.job and not files.harvested:
         known = _known(asked, generation, number, files)
-        if not _is_stopped(asked.control, known):
+        why = _why_over(asked, known, str(files.job.get("recorded", "")))
+        if not why:
             return known
-        asked.say(f"{known.name}: was cancelled as its task was stopped; what it has done counts")
+        asked.say(f"{known.name}: {why}; what it has done counts")
         bring_home(known, storage=asked.storage, control=asked.control, policy=asked.policy, progress=asked.say)
         files = read_round(asked.storage, files.place)
     if files.harvested:
@@ -177,8 +183,12 @@ def _known(asked: Asked, generation: GenerationLayout, number: int, files: Round
     return found
 
 
-def _is_stopped(control: JobControl, known: Round) -> bool:
+def _why_over(asked: Asked, known: Round, recorded: str) -> str:
+    """Return why the job of *known*, *recorded* at this ISO time, is not waited for, a clause; empty if it is."""
     try:
-        return JobProgress.of(control.describe(known.account_id, known.job_id)).is_stopped_by_task
+        progress = JobProgress.of(asked.control.describe(known.account_id, known.job_id))
     except NoSuchJobError:
-        return False
+        is_here = (known.account_id, known.region) == (asked.settings.account_id, asked.settings.region)
+        remembered = dt.datetime.fromisoformat(asked.attempt.started) - REMEMBERED
+        return "AWS has forgotten it" if is_here and "" < recorded < iso_time(remembered) else ""
+    return "was cancelled as its task was stopped" if progress.is_stopped_by_task else ""

@@ -14,9 +14,10 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import SUCCESS, VANISHED, Outcome
 from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.bodies.sources import HEAD_SOURCE, e_tag_in
 from airflow_s3batch.operations.copies.moving import MoveObject
-from airflow_s3batch.operations.deletes.deleting import DeleteObject
-from airflow_s3batch.operations.probing import SCRATCH_BODY, expect_success
+from airflow_s3batch.operations.deletes.deleting import DeleteObject, body_difference
+from airflow_s3batch.operations.probing import HEAD, SCRATCH_BODY, expect_success
 from airflow_s3batch.operations.requests import BucketFacts, Call, Capabilities, Request, RunContext, Steps
 from airflow_s3batch.operations.tags.tagging import PutObjectTagging
 from airflow_s3batch.operations.verification import AS_LEFT, Done
@@ -38,7 +39,9 @@ class InOrder(Operation):
 
     An operation that deletes the object, or makes another version of it, has to be the last, and so has one that must
     not be done twice. What somebody writes between a copy and a `DeleteObject` is only kept if the manifest has ETags
-    or versions; `MoveObject` as the last step keeps it in any case.
+    or versions; `MoveObject` as the last step keeps it in any case. A copy overwrites what stands at its target: where
+    several rows have one target, such as the versions of a key, and are deleted then, the last copy is all that is
+    left, unless the target's bucket keeps versions. `MoveObject` keeps the others where they are.
 
     Args:
         operations: two or more operations.
@@ -145,6 +148,8 @@ class InOrder(Operation):
                 parts.append(step.for_object(obj))
             except ArgumentError as error:  # before the first request: nothing is half done
                 return self._failed(number, Outcome(400, step.invalid_code, str(error)[:500]))
+        if why := (yield from self._why_not_again(obj, context)):
+            return self._failed(len(parts), Outcome(412, "PreconditionFailed", why))
         for number, (part, own) in enumerate(zip(parts, self._own_contexts(context), strict=True), 1):
             outcome = yield from part.steps(obj, own)
             if outcome.error_code:
@@ -181,6 +186,21 @@ class InOrder(Operation):
     def _failed(self, number: int, outcome: Outcome) -> Outcome:
         step = f"step {number} of {len(self.operations)}, {self.operations[number - 1].name}"
         return outcome._replace(message=f"{step}: {outcome.message}")
+
+    def _why_not_again(self, obj: S3Object, context: RunContext) -> Steps[str]:
+        """
+        Return why a later attempt leaves what stands at the place of *obj* alone; empty if it is *obj*.
+
+        An earlier one may have deleted *obj*: what somebody wrote there since must not be copied over its copy.
+        """
+        last = self.operations[-1]
+        is_bold = isinstance(last, DeleteObject) and last.allow_unconditional
+        if is_bold or not (context.is_replay and self.destroys) or obj.version_id not in (None, "null"):
+            return ""
+        look = HEAD_SOURCE if isinstance(last, MoveObject) else HEAD
+        head = yield Request(look, obj.bucket, obj.key, obj.version_id)
+        seen = e_tag_in(head.headers)
+        return body_difference(obj, seen, head, context) if head.is_success and seen else ""
 
     def _was_all_done(self, obj: S3Object, context: RunContext) -> Steps[bool]:
         """Return whether *obj* is gone by an earlier attempt's last step, and the others have left their mark."""

@@ -171,6 +171,9 @@ class BucketFacts:
     object_lock: str = ""
 
 
+_UNKNOWN = BucketFacts()
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """
@@ -188,7 +191,7 @@ class Capabilities:
 
     def bucket(self, name: str) -> BucketFacts:
         """Return what is known about the bucket *name*."""
-        return self.buckets.get(name, BucketFacts())
+        return self.buckets.get(name, _UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +202,12 @@ class RunContext:
     Attributes:
         is_replay: an earlier attempt may have worked on the object; its outcome was lost, or was a failure.
         elapsed_s: returns the seconds since the first attempt began; 0 unless it is a replay.
+        attempt_s: returns the seconds since this attempt began; 0 if another one may be at work beside it.
         job_id: the same in every attempt at the job.
     """
 
     capabilities: Capabilities = field(default_factory=Capabilities)
     is_replay: bool = False
     elapsed_s: Callable[[], float] = float
+    attempt_s: Callable[[], float] = float
     job_id: str = ""

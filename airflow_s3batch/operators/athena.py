@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.hooks.airflow_names import TaskDeferralTimeout, conf
-from airflow_s3batch.hooks.arguments import as_moment
+from airflow_s3batch.hooks.arguments import as_moment, bool_problems, raise_for
 from airflow_s3batch.hooks.errors import airflow_error, airflow_errors
 from airflow_s3batch.manifests.sources.athena.names import GLUE_CATALOG
 from airflow_s3batch.manifests.sources.athena.source import AthenaQuery, AthenaTable, OnAthena
@@ -80,6 +80,7 @@ class AthenaToManifestOperator(ManifestOperator):
         "as_of",
         *ManifestOperator.template_fields,
     )
+    text_fields = ManifestOperator.text_fields | {"table", "query", "database", "catalog", "workgroup", "dt"}
     template_fields_renderers = {**ManifestOperator.template_fields_renderers, "query": "sql"}  # noqa: RUF012 - Airflow's
     _watch: QueryWatch | None = None
     _is_killed = False
@@ -125,6 +126,8 @@ class AthenaToManifestOperator(ManifestOperator):
         )
         self.poll_interval_s = poll_interval_s
         self.cancel_on_kill = cancel_on_kill
+        flags = {name: getattr(self, name) for name in ("uses_workgroup_output", "cancel_on_kill", "deferrable")}
+        raise_for(type(self).__name__, bool_problems(**flags))
 
     @classmethod
     def arguments_of(cls, source: AthenaTable | AthenaQuery) -> dict[str, Any]:  # noqa: D102 - the base's docstrings hold

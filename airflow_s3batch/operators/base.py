@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
 from airflow_s3batch.core.shared_rate import SharedRate
+from airflow_s3batch.hooks.arguments import config_problems, raise_for
 from airflow_s3batch.hooks.errors import airflow_errors
 from airflow_s3batch.hooks.installation import installation
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
@@ -38,7 +39,10 @@ class S3BatchOperator(TellsLineage, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("aws_conn_id", "region_name")
+    text_fields: ClassVar[frozenset[str]] = frozenset()
+    """Template fields that stay texts where the Dag renders native objects, as SQL and an account's digits must."""
     ui_color = "#e8f1e4"
+    _renders_texts = False
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class S3BatchOperator(TellsLineage, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        raise_for(type(self).__name__, config_problems(botocore_config))
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -79,16 +84,37 @@ class S3BatchOperator(TellsLineage, BaseOperator):
         """
         Render as Airflow does, and operations too: they are frozen, so a rendered copy takes their place.
 
-        An operation's fields stay texts, also where the Dag renders native objects: a tag ``01.10`` is not ``1.1``.
+        An operation's fields stay texts, also where the Dag renders native objects: a tag ``01.10`` is not ``1.1``. So
+        do `text_fields`.
         """
-        if not isinstance(content, Operation | SharedRate):
+        is_text = self._renders_texts and isinstance(content, str) and id(content) not in (seen_oids or ())
+        if not is_text and not isinstance(content, Operation | SharedRate):
             return super().render_template(content, context, jinja_env, seen_oids)
-        if not content.has_templates:
-            return content
         dag = self.get_dag()
         texts = dag.get_template_env(force_sandboxed=True) if dag else jinja_env or self.get_template_env()
+        if is_text:
+            return texts.from_string(content).render(context)
+        if not content.has_templates:
+            return content
         with airflow_errors():
             return content.render(lambda text: texts.from_string(text).render(context))
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render as Airflow does, which calls this for mapped tasks, too; `text_fields` apart from the others."""
+        names = list(template_fields)
+        others = [name for name in names if name not in self.text_fields]
+        super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)
+        self._renders_texts = True
+        texts = [name for name in names if name in self.text_fields]
+        super()._do_render_template_fields(parent, texts, context, jinja_env, seen_oids)
+        self._renders_texts = False
 
 
 def about(context: Context) -> dict[str, Any]:

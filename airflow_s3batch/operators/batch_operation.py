@@ -10,7 +10,7 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.layout import task_id_problems
 from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.outcomes import DRY_RUN, VANISHED, Summary
-from airflow_s3batch.hooks.arguments import as_flag, flag_problems, raise_for
+from airflow_s3batch.hooks.arguments import as_flag, bool_problems, flag_problems, raise_for
 from airflow_s3batch.hooks.policies import policy_problems
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared, worker_problems
@@ -138,7 +138,7 @@ class BatchOperationOperator(PausableOperator):
         self.approval_task_id = approval_task_id
         self.job_aws_conn_id = job_aws_conn_id
         self.source_aws_conn_id = source_aws_conn_id
-        found = [*task_id_problems(self.task_id)]
+        found = [*task_id_problems(self.task_id), *bool_problems(resume=resume)]
         found.extend(_problems(operation, dry_run, self._policy_arguments(), approval_task_id))
         raise_for(type(self).__name__, [*found, *deferrable_problems(deferrable)])
         self.operation = declared(operation)
@@ -153,7 +153,7 @@ class BatchOperationOperator(PausableOperator):
         """
         policy = {name: kwargs[name] for name in POLICY if name in kwargs}
         own = kwargs.get("dry_run", False), policy, kwargs.get("approval_task_id")
-        found = _problems(kwargs.get("operation"), *own)
+        found = [*_problems(kwargs.get("operation"), *own), *bool_problems(resume=kwargs.get("resume", True))]
         raise_for(cls.__name__, [*found, *deferrable_problems(kwargs.get("deferrable", True))])
         kwargs["operation"] = declared(kwargs.get("operation"))
         defaults = {"retries": RETRIES, "map_index_template": MAP_INDEX_TEMPLATE}

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 from airflow_s3batch.core.cleanup_rules import CleanupRules
 from airflow_s3batch.core.errors import InfrastructureError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.hooks.arguments import as_flag, as_int, flag_problems, is_template, literal_or, raise_for
+from airflow_s3batch.hooks.arguments import (
+    as_flag,
+    as_int,
+    bool_problems,
+    flag_problems,
+    is_template,
+    literal_or,
+    raise_for,
+)
 from airflow_s3batch.operators.base import S3BatchOperator, about
+from airflow_s3batch.operators.selecting import check_said, templates_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -79,12 +88,14 @@ class S3BatchCleanupOperator(S3BatchOperator):
         self.max_objects = max_objects
         self.dry_run = dry_run
         self.allow_bucket_root = allow_bucket_root
+        self.rendered = templates_in({"max_jobs": max_jobs, "max_objects": max_objects})
         raise_for(type(self).__name__, self._problems())
 
     def run(self, context: Context) -> dict[str, Any]:
         """Clean up."""
         from airflow_s3batch.reports.cleanup.cleanup import clean_up
 
+        check_said({name: getattr(self, name) for name in self.rendered})
         result = clean_up(
             self.store.storage(),
             S3Url.parse(self.job_url, what="job_url"),
@@ -117,7 +128,9 @@ class S3BatchCleanupOperator(S3BatchOperator):
             except ValueError as error:
                 return [str(error)]
         rules = self._rules(lambda _, value: literal_or(value, 1))
-        return [*rules.problems(place), *flag_problems("dry_run", self.dry_run)]
+        names = ("keep_failed", "keep_reports", "allow_bucket_root")
+        flags = bool_problems(**{name: getattr(self, name) for name in names})
+        return [*rules.problems(place), *flag_problems("dry_run", self.dry_run), *flags]
 
 
 def is_run_at_work(ti: Any, job: Mapping[str, Any]) -> bool:

@@ -45,6 +45,7 @@ class CsvToManifestOperator(ManifestOperator):
         "delimiter",
     )
     template_fields: Sequence[str] = ("url", "fields", "bucket", *ManifestOperator.template_fields)
+    text_fields = ManifestOperator.text_fields | {"bucket"}
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.hooks.arguments import as_int, as_number, as_texts
+from airflow_s3batch.hooks.arguments import as_int, as_number, as_texts, bool_problems
 from airflow_s3batch.manifests.sources.listing.source import MAX_CONCURRENCY, Listing
 from airflow_s3batch.operators.manifest import ManifestOperator
 
@@ -66,6 +66,11 @@ class ListObjectsToManifestOperator(ManifestOperator):
     @classmethod
     def stand_ins(cls) -> Mapping[str, Any]:  # noqa: D102
         return {"prefix": "s3://bucket/prefix", "versions": False, "owners": False, "max_concurrency": MAX_CONCURRENCY}
+
+    @classmethod
+    def argument_problems(cls, arguments: Mapping[str, Any]) -> list[str]:  # noqa: D102
+        flags = {name: arguments[name] for name in ("versions", "owners")}
+        return [*bool_problems(**flags), *super().argument_problems(arguments)]
 
     @classmethod
     def source_of(cls, arguments: Mapping[str, Any]) -> Listing:  # noqa: D102

@@ -11,7 +11,7 @@ from airflow_s3batch.core.identity import job_id
 from airflow_s3batch.core.outcomes import VANISHED, Summary, Tally
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import TaskDeferralTimeout, conf
-from airflow_s3batch.hooks.arguments import as_int, raise_for
+from airflow_s3batch.hooks.arguments import as_int, bool_problems, raise_for
 from airflow_s3batch.hooks.errors import airflow_error, airflow_errors
 from airflow_s3batch.hooks.s3 import access_of, storage_on
 from airflow_s3batch.links import S3BatchJobLink
@@ -28,7 +28,7 @@ from airflow_s3batch.operators.managed_arguments import (
     managed_argument_problems,
     source_problems,
 )
-from airflow_s3batch.operators.mapped import with_defaults, with_slots
+from airflow_s3batch.operators.mapped import arguments_named, with_defaults, with_slots
 from airflow_s3batch.operators.metrics import TaskMetrics, task_tags
 from airflow_s3batch.operators.pausing import PausableOperator
 from airflow_s3batch.triggers.s3_batch_job import S3BatchJobTrigger
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 RETRIES = 3
 MAP_INDEX_TEMPLATE = "{{ task.label }}"
 _SOURCE = ("bucket", "manifest_url", "manifest_generator", "job_url")
+_FLAGS = ("resume", "manifest_has_versions")
 _CHECKED = (*SETTINGS, *WAITING, "tolerate", "allowed_failures", "replay_unsafe", "if_running")
 
 
@@ -62,7 +63,8 @@ class ManagedBatchJobOperator(PausableOperator):
 
     Alone, with *manifest_url* or *manifest_generator*, there is no manifest of ours and no `BatchReportOperator`: AWS's
     own report is summed up, and decides whether the task is green. A later attempt makes a job for what AWS's report
-    lists as failed; what a cancelled job has not reached is known to AWS only, and needs ``resume=False``.
+    lists as failed; what a cancelled job has not reached is known to AWS only, and needs ``resume=False``. So does
+    another list than the one that the first attempt was given.
 
     Args:
         operation: what to do to each object; its text fields are templates. No `Column`: AWS takes the same values for
@@ -110,9 +112,11 @@ class ManagedBatchJobOperator(PausableOperator):
         "priority",
         "description",
         "job_tags",
+        "expected_bucket_owner",
         "job_aws_conn_id",
         *PausableOperator.template_fields,
     )
+    text_fields = frozenset({"account_id", "description", "job_tags", "expected_bucket_owner"})
     template_fields_renderers = {"operation": "json", "bucket": "json", "job_tags": "json"}  # noqa: RUF012 - as Airflow declares it
     operator_extra_links = (S3BatchJobLink(),)
     ui_color = "#f4ead5"
@@ -182,6 +186,7 @@ class ManagedBatchJobOperator(PausableOperator):
                 *managed_argument_problems(operation, **{name: getattr(self, name) for name in _CHECKED}),
                 *source_problems(**{name: getattr(self, name) for name in _SOURCE}),
                 *approval_task_problems(approval_task_id),
+                *bool_problems(**{name: getattr(self, name) for name in _FLAGS}),
                 *(["approval_task_id= goes with bucket="] if approval_task_id and bucket is None else []),
             ],
         )
@@ -197,13 +202,15 @@ class ManagedBatchJobOperator(PausableOperator):
         given = {"role_arn": None, **{name: kwargs[name] for name in _CHECKED if name in kwargs}}
         found = managed_argument_problems(kwargs.get("operation"), **given)
         found.extend(approval_task_problems(kwargs.get("approval_task_id")))
+        found.extend(bool_problems(**{name: kwargs[name] for name in _FLAGS if name in kwargs}))
         if "manifest_url" in kwargs or "manifest_generator" in kwargs:
             found.extend(source_problems(**{name: kwargs.get(name) for name in _SOURCE}))
         raise_for(cls.__name__, found)
         kwargs["operation"] = declared(kwargs.get("operation"))
         defaults = {"retries": RETRIES, "map_index_template": MAP_INDEX_TEMPLATE}
-        fill = with_defaults if waits_deferred(kwargs.get("deferrable")) else with_slots
-        return fill(super().partial(**kwargs), kwargs, defaults)
+        partial = super().partial(**kwargs)
+        fill = with_defaults if waits_deferred(arguments_named(partial, kwargs).get("deferrable")) else with_slots
+        return fill(partial, kwargs, defaults)
 
     def run(self, context: Context) -> dict[str, Any]:
         """Have a job for what is left of the bucket, wait for its end, and read AWS's report; or defer."""

@@ -17,7 +17,7 @@ from airflow_s3batch.core.identity import job_id
 from airflow_s3batch.core.manifest import Manifest, ShardRef
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.hooks.airflow_names import conf
-from airflow_s3batch.hooks.arguments import as_bytes, clauses, is_template, raise_for
+from airflow_s3batch.hooks.arguments import as_bytes, bool_problems, clauses, in_order, is_template, raise_for
 from airflow_s3batch.manifests.planning.selection import Selection
 from airflow_s3batch.operations.declared import declared
 from airflow_s3batch.operators.base import S3BatchOperator, about_job
@@ -31,8 +31,10 @@ from airflow_s3batch.operators.selecting import (
     TEMPLATED,
     awaited,
     check_given,
+    check_said,
     selection_of,
     selection_problems,
+    templates_in,
 )
 from airflow_s3batch.operators.slots import Slots, slots_for
 
@@ -121,6 +123,7 @@ class ManifestOperator(S3BatchOperator):
         "prices",
         *S3BatchOperator.template_fields,
     )
+    text_fields = frozenset({"where", "sql", "columns", "tables"})
     template_fields_renderers = {"where": "sql", "sql": "sql", "columns": "json", "operation": "json"}  # noqa: RUF012 - as Airflow declares it
 
     def __init__(
@@ -162,6 +165,7 @@ class ManifestOperator(S3BatchOperator):
         if self.after_dags:
             params = {name: value for name, value in params.items() if name not in self.after_dags}
         super().__init__(params=params, retries=retries, **kwargs)
+        self.declared_params = _defaults(self.params)  # Airflow writes the run's values into `params`
         for name in self.source_arguments:
             setattr(self, name, own[name])
         self.job_url = job_url
@@ -174,18 +178,19 @@ class ManifestOperator(S3BatchOperator):
         self.sample = sample
         self.since = since
         self.compare = compare
-        self.exclude = exclude
+        self.exclude = in_order(exclude)
         self.min_objects = min_objects
         self.max_objects = max_objects
         self.max_bytes = max_bytes
-        self.allowed_buckets = allowed_buckets
-        self.allowed_prefixes = allowed_prefixes
+        self.allowed_buckets = in_order(allowed_buckets)
+        self.allowed_prefixes = in_order(allowed_prefixes)
         self.max_change = max_change
         self.objects_per_shard = objects_per_shard
         self.max_shards = max_shards
         self.engine = engine
         self.bindings = {name: value for name, value in _defaults(params).items() if is_template(value)}
         self.awaited = awaited(self._selecting())
+        self.rendered = templates_in({**own, **self._selecting()})
         self.resume = resume
         self.job_aws_conn_id = job_aws_conn_id
         self.memory_limit = memory_limit
@@ -198,6 +203,7 @@ class ManifestOperator(S3BatchOperator):
             [
                 *engine_problems(engine),
                 *staging_problems(staging_limit),
+                *bool_problems(resume=resume),
                 *costing_problems(operation, prices),
                 *self.argument_problems({**own, **self._selecting(), "job_url": job_url}),
             ],
@@ -310,6 +316,7 @@ class ManifestOperator(S3BatchOperator):
             ArgumentError: lists all that is wrong with them.
         """
         check_given(self.awaited, self._selecting())
+        check_said({name: getattr(self, name) for name in self.rendered})
         selection = selection_of(self.source(), self._selecting(), self._values(context), most_shards=_most_mapped())
         raise_for(type(self).__name__, selection.problems())
         slots = self._slots()
@@ -327,11 +334,12 @@ class ManifestOperator(S3BatchOperator):
         """Return the values of the parameters that the SQL names: rendered ones, unless the run was given others."""
         written = " ".join(map(str, [self.where or "", self.sql or "", *(self.columns or {}).values()]))
         given = dict(context.get("params") or {})
-        raw = _defaults(self.params)
+        raw = self.declared_params
         rendered = {name: value for name, value in self.bindings.items() if given.get(name, raw[name]) == raw[name]}
         values = {**given, **rendered}
         named = {name: values[name] for name in set(_PARAMETER.findall(written)) if name in values}
-        checked = {*rendered, *self.after_dags}
+        of_run = {name for name in given if name not in raw or given[name] != raw[name]}
+        checked = {*rendered, *self.after_dags, *of_run}
         raise_for(type(self).__name__, _nothings({name: named[name] for name in named if name in checked}))
         return named
 

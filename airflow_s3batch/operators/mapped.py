@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_s3batch.hooks.arguments import raise_for
+from airflow_s3batch.hooks.arguments import config_problems, in_order, raise_for
 from airflow_s3batch.operators.slots import OPTION, default_slots, slot_problems
 
 if TYPE_CHECKING:
@@ -19,23 +19,29 @@ def with_defaults(partial: OperatorPartial, given: Mapping[str, Any], defaults: 
     """
     Set those of *defaults* in *partial* that neither *given*, its arguments, nor any ``default_args`` name.
 
-    A set of codes to tolerate becomes a sorted list: each parse would serialize a set differently.
+    A set, of codes to tolerate or of buckets, becomes a list: see `in_order`.
 
     Raises:
-        ArgumentError: with Airflow's limits among the arguments no instance would ever start.
+        ArgumentError: with Airflow's limits among the arguments no instance would ever start, or none would reach its
+            store.
     """
+    named = arguments_named(partial, given)
+    partial.kwargs.update({name: value for name, value in defaults.items() if name not in named})
+    found = [*slot_problems(partial.kwargs), *config_problems(given.get("botocore_config"))]
+    raise_for(partial.operator_class.__name__, found)
+    partial.kwargs.update({name: in_order(value) for name, value in partial.kwargs.items()})
+    return partial
+
+
+def arguments_named(partial: OperatorPartial, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what *given*, the arguments of *partial*, or else any ``default_args`` say."""
     dag, group = partial.kwargs.get("dag"), partial.kwargs.get("task_group")
-    named = {
-        **given,
+    return {
         **(dag.default_args if dag else {}),
         **((group.default_args or {}) if group else {}),
         **(given.get("default_args") or {}),
+        **given,
     }
-    partial.kwargs.update({name: value for name, value in defaults.items() if name not in named})
-    raise_for(partial.operator_class.__name__, slot_problems(partial.kwargs))
-    if isinstance(tolerate := partial.kwargs.get("tolerate"), set | frozenset):
-        partial.kwargs["tolerate"] = sorted(tolerate)
-    return partial
 
 
 def with_slots(partial: OperatorPartial, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> OperatorPartial:

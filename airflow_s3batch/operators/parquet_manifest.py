@@ -32,6 +32,7 @@ class ParquetToManifestOperator(ManifestOperator):
     everything = "TRUE"
     source_arguments = ("url", "bucket", "empty_version_id")
     template_fields: Sequence[str] = ("url", "bucket", *ManifestOperator.template_fields)
+    text_fields = ManifestOperator.text_fields | {"bucket"}
 
     def __init__(
         self,

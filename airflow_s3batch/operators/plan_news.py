@@ -51,7 +51,9 @@ class PlanTold:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, *more: object) -> None:
-        if error is None:
+        from airflow_s3batch.manifests.sources.athena.unload import QueryRunningError
+
+        if error is None or isinstance(error, QueryRunningError):  # the task waits, and goes on
             return
         state = "refused" if isinstance(error, SelectionError) else "failed"
         reason = str(error) if isinstance(error, S3BatchError) else f"{type(error).__name__}: {error}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
 from airflow_s3batch.hooks.airflow_names import AirflowSkipException
-from airflow_s3batch.hooks.arguments import as_flag, as_int, flag_problems, is_template, raise_for
+from airflow_s3batch.hooks.arguments import as_flag, as_int, bool_problems, flag_problems, is_template, raise_for
 from airflow_s3batch.hooks.task_ids import check_task_ids
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import declared
@@ -117,6 +117,7 @@ class BatchRehearsalOperator(PausableOperator):
                 *flag_problems("dry_run", dry_run),
                 *approval_task_problems(approval_task_id),
                 *deferrable_problems(deferrable),
+                *bool_problems(resume=resume),
             ],
         )
         self.operation = declared(operation)

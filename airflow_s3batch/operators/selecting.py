@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.hooks.arguments import as_bytes, as_int, as_number, as_texts, clauses, is_template
+from airflow_s3batch.hooks.arguments import (
+    as_bytes,
+    as_int,
+    as_number,
+    as_texts,
+    bool_problems,
+    clauses,
+    is_template,
+    rendered_to_nothing,
+)
 from airflow_s3batch.manifests.planning.guards import Guards
 from airflow_s3batch.manifests.planning.ownership import place_problems
 from airflow_s3batch.manifests.planning.selection import Selection
@@ -75,6 +84,23 @@ def selection_of(
 def awaited(arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """Return which of the *arguments* that narrow a selection are other tasks' outputs."""
     return tuple(name for name in _NARROWING if hasattr(arguments.get(name), "resolve"))
+
+
+def templates_in(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which of the *arguments* hold Jinja."""
+    return tuple(name for name, value in arguments.items() if is_template(value) and not hasattr(value, "resolve"))
+
+
+def check_said(rendered: Mapping[str, Any]) -> None:
+    """
+    Check that what was *rendered* is not ``None``, which Jinja leaves where the Dag renders native objects.
+
+    Raises:
+        ArgumentError: one is: ``dag_run.conf.get(…)`` of what the run was not given would turn a limit off.
+    """
+    for name, value in rendered.items():
+        if value is None:
+            raise rendered_to_nothing(name, value)
 
 
 def check_given(names: Sequence[str], arguments: Mapping[str, Any]) -> None:
@@ -157,8 +183,8 @@ def _type_problems(arguments: Mapping[str, Any]) -> list[str]:
         if not all(isinstance(item, str) for pair in pairs for item in pair):
             found.append(f"{name}={value!r} is not a dict of {what}")
     markers = arguments.get("include_delete_markers")
-    if markers is not None and not isinstance(markers, bool):
-        found.append(f"include_delete_markers={markers!r} is neither True nor False (it can't be a template)")
+    if markers is not None:
+        found.extend(bool_problems(include_delete_markers=markers))
     for name in ("objects_per_shard", "max_shards"):
         value = arguments.get(name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):

@@ -14,6 +14,7 @@ from airflow_s3batch.hooks.airflow_names import (
     AirflowSkipException,
     conf,
 )
+from airflow_s3batch.hooks.arguments import bool_problems, config_problems, raise_for
 from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID, StoreSettings
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class S3BatchSensor(BaseSensorOperator):
         self.deferrable = (
             conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable
         )
+        raise_for(type(self).__name__, [*config_problems(botocore_config), *bool_problems(deferrable=self.deferrable)])
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify

@@ -11,8 +11,7 @@ from airflow_s3batch.approvals import Approval, approval_for, approval_problems,
 from airflow_s3batch.assets import assets_in, delivered_urls
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
-from airflow_s3batch.hooks.arguments import raise_for
-from airflow_s3batch.hooks.s3 import DEFAULT_CONN_ID
+from airflow_s3batch.hooks.arguments import bool_problems, config_problems, raise_for
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operators.manifest import engine_problems, own_params, params_problems, staging_problems
 from airflow_s3batch.operators.origins import Origin
@@ -26,7 +25,13 @@ from airflow_s3batch.task_group.refusals import (
     unknown_names,
     work_problems,
 )
-from airflow_s3batch.task_group.task_arguments import arguments_by_task, task_args_problems, tasks_of
+from airflow_s3batch.task_group.store_arguments import LEFT_OUT, store_arguments
+from airflow_s3batch.task_group.task_arguments import (
+    arguments_by_task,
+    default_args_problems,
+    task_args_problems,
+    tasks_of,
+)
 from airflow_s3batch.task_group.wiring import JobTasks, job_group
 
 if TYPE_CHECKING:
@@ -89,7 +94,7 @@ def s3_batch_job(
     replay_unsafe: bool = False,
     if_running: str | None = None,
     resume: bool = True,
-    aws_conn_id: str | None = DEFAULT_CONN_ID,
+    aws_conn_id: str | None = LEFT_OUT,
     job_aws_conn_id: str | None = None,
     source_aws_conn_id: str | None = None,
     role_arn: str | None = None,
@@ -159,6 +164,8 @@ def s3_batch_job(
     be hundreds. So many of each run at a time: by default 8, and never more than half of ``[core] parallelism``, so
     that a job leaves the rest of an Airflow room; tasks that only wait for AWS in the triggerer have no such limit.
     *default_args* are Airflow's arguments for all tasks, *task_args* for single ones: ``{"run": {"queue": "s3"}}``.
+    *aws_conn_id*, *region_name*, *verify* and *botocore_config* that are left out are those of ``default_args``, the
+    job's or the Dag's, as for operators that stand alone.
     ``docs/pools.md`` has pools, queues, priorities and executors.
 
     *unknown* takes names that don't exist, to tell them with the other mistakes. The operators document the
@@ -243,17 +250,19 @@ def s3_batch_job(
             *work_problems(engine, operation, {**worker, "dry_run": dry_run}, managed),
             *stage_problems(engine, operation, dry_run, rehearse, approval, verification),
             *tls_problems(verify),
+            *config_problems(botocore_config),
+            *bool_problems(resume=resume),
             *slot_problems({OPTION: max_active_tis_per_dagrun}),
             *task_args_problems(names, task_args),
+            *default_args_problems(default_args, _ARGUMENTS),
             *report_problems(notifications, None, None),
         ],
     )
-    store = {
-        "aws_conn_id": aws_conn_id,
-        "region_name": region_name,
-        "verify": verify,
-        "botocore_config": botocore_config,
-    }
+    group = job_group(group_id, default_args or {})
+    store = store_arguments(
+        group, aws_conn_id=aws_conn_id, region_name=region_name, verify=verify, botocore_config=botocore_config
+    )
+    is_one_store = job_aws_conn_id in (None, store["aws_conn_id"])
     limits = {"pool": pool, OPTION: max_active_tis_per_dagrun}
     mapped = {name: value for name, value in limits.items() if value is not None}
     on_objects = {"operation": operation, "job_aws_conn_id": job_aws_conn_id, **store}
@@ -297,9 +306,9 @@ def s3_batch_job(
         },
         airflow=arguments_by_task(names, task_args, mapped),
         report={"notifications": notifications, "outlets": _listed(outlets), **verdict},
-        job_store=store if job_aws_conn_id in (None, aws_conn_id) else {"aws_conn_id": job_aws_conn_id},
+        job_store=store if is_one_store else {**dict.fromkeys(store), "aws_conn_id": job_aws_conn_id},
     )
-    return tasks.fill(job_group(group_id, default_args or {}))
+    return tasks.fill(group)
 
 
 def _listed(outlets: Any) -> list[Any]:

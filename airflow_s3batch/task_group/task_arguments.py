@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from airflow_s3batch.operators.slots import slot_problems
+from airflow_s3batch.task_group.store_arguments import STORE
 
 MAPPED = ("group", "run", "verify")
 """The tasks of which there are many instances."""
@@ -52,6 +53,24 @@ def task_args_problems(tasks: Collection[str], task_args: Any) -> list[str]:
             found.append(f"task_args: this job has no task {task!r}; it has {', '.join(tasks)}")
         found.extend(f"task_args[{task!r}]: {clause}" for clause in _argument_problems(arguments))
     return found
+
+
+def default_args_problems(default_args: Any, own: Collection[str]) -> list[str]:
+    """Return all that is wrong with *default_args* of a job that has arguments of its *own*, which win over them."""
+    if default_args is None:
+        return []
+    if not isinstance(default_args, Mapping):
+        return [f"default_args={default_args!r}: expected a dict of Airflow's arguments, such as {{'queue': 's3'}}"]
+    wired = _WIRED - {"params", "default_args"}
+    heeded = airflow_arguments() | _WIRED | {*STORE, "deferrable"}
+    return [
+        *(f"default_args: {name}= is the job's own business" for name in default_args if name in wired),
+        *(
+            f"default_args: {name}= is the job's own: pass it to s3_batch_job"
+            for name in default_args
+            if name in own and name not in heeded
+        ),
+    ]
 
 
 def _argument_problems(arguments: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow.sdk import TaskGroup, chain
+from airflow.sdk import TaskGroup, TriggerRule, chain
 
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.operators.batch_operation import BatchOperationOperator
@@ -14,6 +14,10 @@ from airflow_s3batch.operators.managed import ManagedBatchJobOperator
 from airflow_s3batch.operators.manifest import ManifestOperator
 from airflow_s3batch.operators.manifest_groups import planned_in_groups
 from airflow_s3batch.operators.report import BatchReportOperator
+
+_IF_ALL_WENT_WELL: Mapping[str, Any] = {"trigger_rule": TriggerRule.ALL_SUCCESS}
+_WHATEVER_HAPPENED: Mapping[str, Any] = {"trigger_rule": TriggerRule.ALL_DONE}
+"""Said to each task, for the Dag's ``default_args`` may say otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,20 +71,21 @@ class JobTasks:
             from airflow_s3batch.operators.rehearsal import BatchRehearsalOperator
 
             given = {"operation_task_id": run_id, **self.rehearsal, **(approved if self.approves_first else {})}
+            given |= _IF_ALL_WENT_WELL
             given |= self.airflow.get("rehearse", {})
             rehearse = [BatchRehearsalOperator(task_id="rehearse", shards=manifest.output, **given)]
         if self.approval is not None:
             from airflow_s3batch.operators.approval import BatchApprovalOperator
 
             shown = rehearse[0].task_id if rehearse and not self.approves_first else None
-            about = {"manifest_task_id": manifest.task_id, "rehearsal_task_id": shown}
+            about = {"manifest_task_id": manifest.task_id, "rehearsal_task_id": shown, **_IF_ALL_WENT_WELL}
             approve = [
                 BatchApprovalOperator(task_id="approve", **about, **self.approval, **self.airflow.get("approve", {}))
             ]
         return [*approve, *rehearse] if self.approves_first else [*rehearse, *approve]
 
     def _run(self, manifest: Any, approved: Mapping[str, str]) -> Any:
-        work = {**self.work, **approved, **self.airflow.get("run", {})}
+        work = {**self.work, **_IF_ALL_WENT_WELL, **approved, **self.airflow.get("run", {})}
         if self.selection["engine"] == "managed":
             return ManagedBatchJobOperator.partial(task_id="run", **work).expand(bucket=manifest.output)
         return BatchOperationOperator.partial(task_id="run", **work).expand(shard=manifest.output)
@@ -91,13 +96,15 @@ class JobTasks:
         if self.verification is not None:
             from airflow_s3batch.operators.verification import BatchVerificationOperator
 
-            looks = {"operation_task_id": run_id, **self.verification, **self.airflow.get("verify", {})}
+            looks = {"operation_task_id": run_id, **_WHATEVER_HAPPENED, **self.verification}
+            looks |= self.airflow.get("verify", {})
             verify = [BatchVerificationOperator.partial(task_id="verify", **looks).expand(shard=manifest.output)]
         report = BatchReportOperator(
             task_id="report",
             manifest_task_id=manifest.task_id,
             operation_task_id=run_id,
             verification_task_id=verify[0].task_id if verify else None,
+            **_WHATEVER_HAPPENED,
             **self.report,
             **self.job_store,
             **self.airflow.get("report", {}),

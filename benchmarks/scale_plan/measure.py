@@ -2,7 +2,7 @@
 Measures the unit costs that no other benchmark has: planning in groups, the size of files, the reporter.
 
 Run by ``python -m benchmarks.scale_plan --measure``; takes ten minutes, most of them for the simulation of
-how rows are spread. Each cost comes from a process of its own.
+the order of shards. Each cost comes from a process of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from airflow_s3batch.engine import Policy, run_shard
 from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.operations import DeleteObjectTagging
 from airflow_s3batch.testing.servers import seaweedfs
-from benchmarks import spread
 from benchmarks.conditions import conditions
 from benchmarks.contenders import access
 from benchmarks.measuring import Cost, Spec, measured, measured_here
@@ -36,9 +35,6 @@ from benchmarks.servers import JOBS_BUCKET, OBJECTS_BUCKET, Endpoint, make_bucke
 RANGES = 2_000
 RANGE_ROWS = 250
 FAILURES = 20_000
-SPREAD_ROWS = 3_200_000
-SPREAD_CASES = ((4, 4, 0.0), (16, 16, 0.0), (16, 64, 0.0), (16, 16, 1.0))
-"""Tasks, partitions, and how unequal these are."""
 
 
 def measure(say: Callable[[str], None]) -> dict[str, Any]:
@@ -49,8 +45,7 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
         say(f"planned {PLANNED_ROWS:,} rows of {file_format}")
     found |= _reporting()
     say(f"reported {RANGES:,} row ranges and {FAILURES:,} failures")
-    orders = list(spread.table([spread.Setting(SPREAD_ROWS, *case) for case in SPREAD_CASES]))
-    return {"figures": found, "spread": orders, "groups": list(group_orders.table()), "conditions": conditions()}
+    return {"figures": found, "groups": list(group_orders.table()), "conditions": conditions()}
 
 
 def _planning(file_format: str) -> dict[str, float]:

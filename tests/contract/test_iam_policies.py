@@ -124,7 +124,7 @@ def operations(target: str) -> dict[str, Any]:
         "copies": (CopyObject(target), ONLY_VERSIONS | ON_COPIES | NOT_CHECKED),
         "tagged copies": (CopyObject(target, tags={"a": "b"}), ONLY_VERSIONS | ON_COPIES | NOT_CHECKED),
         "deletes": (DeleteObject(), ONLY_VERSIONS | {"GetObject"}),
-        "moves": (MoveObject(target), ONLY_VERSIONS | ON_COPIES | NOT_CHECKED),
+        "moves": (MoveObject(target), ONLY_VERSIONS | ON_COPIES | NOT_CHECKED | {"Targets GetObjectTagging"}),
         "checksums": (ComputeObjectChecksum("MD5"), ONLY_VERSIONS),
         "in order": (
             [PutObjectTagging({"k": "v"}), CopyObject(target), DeleteObject()],

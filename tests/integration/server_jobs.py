@@ -7,6 +7,7 @@ import functools
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -240,7 +241,9 @@ def publish(
         _publish_shard(storage, job, index, part, folder, range_rows=range_rows) for index, part in enumerate(parts)
     )
     size = sum(obj.size or 0 for obj in objects)
-    manifest = Manifest(job.url, len(objects), size, range_rows, tuple(objects[0].columns), files, "0" * 16)
+    buckets = Counter(obj.bucket for obj in objects)
+    columns = tuple(objects[0].columns)
+    manifest = Manifest(job.url, len(objects), size, range_rows, columns, files, "0" * 16, buckets=buckets)
     storage.write(job.manifest, manifest.to_json().encode())
     return ServerJob(server, storage, manifest, objects)
 

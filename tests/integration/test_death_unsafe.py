@@ -14,7 +14,7 @@ import pytest
 from deaths import HANG_S, Ending, LeaveReceipt, attempt, die, dying_at, executions, killed_attempt
 from server_jobs import ServerJob, access_of, client_of, publish, put_objects, watched
 
-from airflow_s3batch.core.errors import InfrastructureError, TooManyFailuresError
+from airflow_s3batch.core.errors import AccessError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.s3url import S3Url
@@ -22,7 +22,7 @@ from airflow_s3batch.engine import Policy
 from airflow_s3batch.engine.files.storage import S3Storage, StoredFile
 from airflow_s3batch.operations import RunContext
 from airflow_s3batch.operations.requests import Steps
-from airflow_s3batch.testing import Server
+from airflow_s3batch.testing import ErrorAnswer, FaultProxy, Server, is_below
 
 ROWS, RANGE = 50, 10
 _numbers = itertools.count(1)
@@ -166,7 +166,7 @@ def test_failed_row_that_was_begun_again_is_unknown_too(job: ServerJob) -> None:
 
 
 def test_requests_that_a_stopped_attempt_gave_up_on_are_unknown(job: ServerJob) -> None:
-    """Asked to stop, an attempt waits a moment for what is in flight; what is then left may happen later."""
+    """Asked to stop, an attempt waits a moment for what is in flight; only what is then left may happen later."""
 
     class Slow(LeaveReceipt):
         def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:
@@ -191,10 +191,29 @@ def test_requests_that_a_stopped_attempt_gave_up_on_are_unknown(job: ServerJob) 
     with pytest.raises(TooManyFailuresError, match="OutcomeUnknown"):
         job.attempt(LeaveReceipt(), try_number=2)
     told = codes(job)
-    assert {12, 17} <= {number for number, code in enumerate(told) if code} <= set(range(10, 30))
+    unknown = {number for number, code in enumerate(told) if code}
+    assert {12, 17} <= unknown <= set(range(10, 30))
+    assert len(unknown) <= 4, "what was never begun is done"
     done = executions(job.server, job.objects)
     assert max(done) == 1
     assert all(done[number] for number, code in enumerate(told) if not code)
+
+
+def test_what_was_never_begun_is_done_though_an_error_has_ended_the_attempt(job: ServerJob, proxy: FaultProxy) -> None:
+    """Nothing is in doubt where each request has its outcome: the attempt says so as its last word."""
+
+    def look(obj: S3Object) -> None:
+        if obj.key.endswith("0025"):
+            proxy.inject(ErrorAnswer(403, "InvalidAccessKeyId"), when=is_below(obj.bucket))
+
+    with pytest.raises(AccessError, match="InvalidAccessKeyId"):
+        job.attempt(watched(LeaveReceipt, look)(), access=access_of(proxy.server), policy=Policy(max_concurrency=4))
+    (why,) = {row.message for row in job.report_rows() if row.error_code == "NotAttempted"}
+    assert why.startswith("the shard stopped before this object: the store refuses this connection: InvalidAccessKeyId")
+    proxy.calm()
+    job.attempt(LeaveReceipt(), try_number=2)
+    assert codes(job) == KNOWN * 5
+    assert executions(job.server, job.objects) == [1] * ROWS
 
 
 def test_two_attempts_at_once_never_execute_an_object_twice(job: ServerJob) -> None:

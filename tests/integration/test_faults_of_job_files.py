@@ -21,10 +21,13 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import S3Access
 from airflow_s3batch.engine.files.storage import S3Storage
+from airflow_s3batch.engine.wire import dubious_answers
 from airflow_s3batch.operations import PutObjectTagging
 from airflow_s3batch.testing import (
     AccessDenied,
     CutAnswer,
+    ErrorAnswer,
+    ExpiredToken,
     Fault,
     FaultProxy,
     InternalError,
@@ -100,13 +103,17 @@ def test_a_job_bucket_that_begins_to_refuse_writes_keeps_what_was_committed(
         (CutAnswer(), ["GetObject", "ListObjectsV2"]),
         (CutAnswer(reset=True), ["GetObject", "ListObjectsV2"]),
         (InternalError(executed=True), ["PutObject", "GetObject", "ListObjectsV2"]),
+        (ExpiredToken(), ["PutObject", "GetObject", "ListObjectsV2"]),
+        (ErrorAnswer(404), ["PutObject", "GetObject", "ListObjectsV2"]),
+        (ErrorAnswer(200), ["PutObject", "GetObject", "ListObjectsV2"]),
     ],
-    ids=["reset", "cut", "cut-reset", "error-500"],
+    ids=["reset", "cut", "cut-reset", "error-500", "expired", "404-of-a-proxy", "empty-200"],
 )
 def test_passing_trouble_with_the_jobs_files_is_overcome(
-    job: ServerJob, proxy: FaultProxy, fault: Fault, apis: list[str]
+    job: ServerJob, proxy: FaultProxy, fault: Fault, apis: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every first try fails, while the attempt runs, while the next one resumes, and while the report is made."""
+    monkeypatch.setattr(dubious_answers, "_PAUSE_S", 0.01)
     proxy.inject(fault, when=every(is_api(*apis), is_try(1)))
     assert attempt(job, TAGGING) is None
     assert attempt(job, TAGGING, try_number=2) is None
@@ -174,3 +181,35 @@ def test_a_download_to_a_full_disk_names_the_folder_and_not_the_store(seaweedfs:
     storage._client = FullDisk()
     with pytest.raises(InfrastructureError, match=r"^the staging folder /staging can't be written: No space left"):
         storage.download(S3Url("bucket", "key"), Path("/staging/x.incoming"))
+
+
+@pytest.mark.parametrize("answer", [ErrorAnswer(404), ErrorAnswer(200)], ids=["404", "empty-200"])
+def test_what_a_proxy_says_does_not_let_a_job_begin_anew(
+    job: ServerJob, proxy: FaultProxy, answer: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that are there are not taken for missing: nothing is done again, and nothing is overwritten."""
+    monkeypatch.setattr(dubious_answers, "_PAUSE_S", 0.01)
+    assert attempt(job, TAGGING) is None
+    written = job.files("")
+    proxy.inject(answer, when=is_api("ListObjectsV2"))
+    error = attempt(job, PutObjectTagging({"by": "another"}), try_number=2)
+    assert isinstance(error, InfrastructureError)
+    assert "that is not the store's" in str(error)
+    proxy.calm()
+    assert job.files("") == written
+    assert_all_succeeded(job)
+
+
+def test_a_404_without_a_code_is_no_word_on_a_file(
+    job: ServerJob, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy answers so that does not know where the store is; a listing tells which files there are."""
+    monkeypatch.setattr(dubious_answers, "_PAUSE_S", 0.01)
+    url = job.manifest.job_url / "control.json"
+    proxy.inject(ErrorAnswer(404), when=is_api("GetObject", "HeadObject"))
+    assert job.storage.read(url) is None
+    job.storage.write(url, b"{}")
+    with pytest.raises(InfrastructureError, match=rf"can't read {url}: HTTP 404 without a code"):
+        job.storage.read(url)
+    with pytest.raises(InfrastructureError, match="HTTP 404 without a code"):
+        job.storage.download(url, Path("/nowhere/control.json"))

@@ -22,6 +22,7 @@ from server_jobs import TASK, ServerJob, publish, put_objects, tags, watched
 from airflow_s3batch.core.errors import AccessError, InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine import S3Access, run_batch, run_shard
+from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.engine.loop import setbacks
 from airflow_s3batch.engine.wire import sender
 from airflow_s3batch.engine.wire.signing import Signer
@@ -31,6 +32,7 @@ from airflow_s3batch.testing import (
     ConnectionFault,
     CutHandshake,
     Delay,
+    ErrorAnswer,
     ExpiredToken,
     Fault,
     FaultProxy,
@@ -52,6 +54,10 @@ if TYPE_CHECKING:
 
 TAGGING = PutObjectTagging({"by": "job"})
 ROWS = 40
+
+_EXPIRED = ExpiredToken()
+_UNKNOWN_KEY = ErrorAnswer(403, "InvalidAccessKeyId")
+"""What MinIO says of temporary credentials that have run out."""
 
 _numbers = itertools.count(1)
 
@@ -278,12 +284,12 @@ def keys_of(server: Server) -> dict[str, Any]:
     return {"access_key": server.access_key, "secret_key": server.secret_key, "token": None}
 
 
-def expiring(proxy: FaultProxy, server: Server) -> Operation:
+def expiring(proxy: FaultProxy, server: Server, fault: Fault = _EXPIRED) -> Operation:
     """Return tagging during which *server*'s credentials expire: with the twentieth object."""
 
     def expire(obj: S3Object) -> None:
         if obj.key.endswith("/020"):
-            proxy.inject(ExpiredToken(), when=is_signed_by(server.access_key))
+            proxy.inject(fault, when=is_signed_by(server.access_key))
 
     operation: Operation = watched(PutObjectTagging, expire)(TAGGING.tags)
     return operation
@@ -297,19 +303,36 @@ def run_with(job: ServerJob, proxy: FaultProxy, operation: Operation, session: b
     )
 
 
+@pytest.mark.parametrize("fault", [_EXPIRED, _UNKNOWN_KEY], ids=["AWS", "MinIO"])
 @pytest.mark.parametrize("good_for", [timedelta(hours=12), timedelta(minutes=5)], ids=["long", "short"])
 def test_credentials_that_expire_are_refreshed_in_mid_shard(
-    seaweedfs_of_two: Server, job: ServerJob, proxy: FaultProxy, seaweedfs: Server, good_for: timedelta
+    seaweedfs_of_two: Server,
+    job: ServerJob,
+    proxy: FaultProxy,
+    seaweedfs: Server,
+    good_for: timedelta,
+    fault: Fault,
 ) -> None:
-    """Whatever their own expiry says."""
+    """Whatever their own expiry says, and whether objects or the job's files notice first."""
     second = seaweedfs_of_two
     turns = itertools.chain([keys_of(seaweedfs)], itertools.repeat(keys_of(second)))
     if good_for < timedelta(minutes=10):  # botocore fetches again at the first use
         turns = itertools.chain([keys_of(seaweedfs)] * 2, itertools.repeat(keys_of(second)))
     session = refreshing_session(lambda: next(turns), good_for=good_for)
-    summary = run_with(job, proxy, expiring(proxy, seaweedfs), session)
+    access = S3Access(session, proxy.server.endpoint_url, "us-east-1")
+    job = job._replace(storage=S3Storage(access))
+    summary = run_with(job, proxy, expiring(proxy, seaweedfs, fault), session)
     assert summary.succeeded == ROWS
     assert_all_succeeded(job, seaweedfs)
+
+
+def test_a_key_that_stays_unknown_ends_the_attempt_though_it_could_be_refreshed(
+    job: ServerJob, proxy: FaultProxy, seaweedfs: Server
+) -> None:
+    session = refreshing_session(lambda: keys_of(seaweedfs), good_for=timedelta(hours=12))
+    proxy.inject(_UNKNOWN_KEY, when=is_api("PutObjectTagging"))
+    with pytest.raises(AccessError, match="with fresh credentials, too: InvalidAccessKeyId"):
+        run_with(job, proxy, TAGGING, session)
 
 
 @pytest.fixture

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from server_jobs import access_of, client_of, failures_of, outcomes_of, put_objects, tags
+from server_jobs import STRICT, access_of, client_of, failures_of, outcomes_of, publish, put_objects, tags, watched
 from test_copies_on_servers import CONTENT, MIB, body_of, put_large, uploads
 
+from airflow_s3batch.core.errors import InfrastructureError, TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.engine import Policy, S3Access
@@ -16,12 +20,14 @@ from airflow_s3batch.engine.wire.exchange import Work
 from airflow_s3batch.operations import (
     Column,
     CopyObject,
+    DeleteObject,
     MoveObject,
     Operation,
     RewriteObject,
     RunContext,
     UpdateObjectEncryption,
 )
+from airflow_s3batch.operations.declared import declared
 from airflow_s3batch.operations.requests import Capabilities
 from airflow_s3batch.testing import Server
 
@@ -106,14 +112,17 @@ def test_what_stands_at_the_target_stays_unless_it_may_be_overwritten(server: Se
     assert {key: body_of(server, source, key) for key in keys(server, source)} == {"b": b"a", "d": b"c"}
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
+@pytest.mark.parametrize(
+    ("body", "more", "is_ours"),
+    [(b"a", {}, True), (b"b", {}, False), (b"a", {"Tagging": "k=w"}, False), (b"a", {"ContentEncoding": "x"}, False)],
+)
 def test_a_move_that_died_between_copy_and_delete_is_gone_on_with(
-    server: Server, places: tuple[str, str], *, is_ours: bool
+    server: Server, places: tuple[str, str], body: bytes, more: dict[str, str], *, is_ours: bool
 ) -> None:
-    """The copy is known by its body; another body of that size is kept, and so is the original."""
+    """The copy is known by its body, tags and content headers; what differs is kept, and so is the original."""
     source, target = places
-    row = put_objects(server, source, ["a"])[0]
-    client_of(server).put_object(Bucket=target, Key="a", Body=b"a" if is_ours else b"b")
+    row = put_objects(server, source, ["a"], Tagging="k=v")[0]
+    client_of(server).put_object(Bucket=target, Key="a", Body=body, **{"Tagging": "k=v", **more})
     context = RunContext(Capabilities(is_aws=False), is_replay=True, elapsed_s=lambda: 60.0)
     outcome = run(access_of(server), MoveObject(target), row, context)
     assert outcome.error_code == ("" if is_ours else "TargetExists")
@@ -245,3 +254,98 @@ def test_keys_are_updated_by_a_rewrite_where_the_store_knows_no_other_way(
         assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key_id)
         assert body_of(server, name, key) == key.encode()
     assert client_of(server).head_object(Bucket=name, Key="plain")["Metadata"] == {"m": "1"}
+
+
+@pytest.mark.parametrize("operation", [DeleteObject(), MoveObject("target"), RewriteObject(content_type="text/x")])
+def test_the_null_version_below_outlives_suspended_versioning(
+    kind: str, server: Server, places: tuple[str, str], operation: Operation
+) -> None:
+    """A delete, or a write, takes the place of the null version, whichever is current."""
+    source, target = places
+    client, settings = client_of(server), {"Bucket": source}
+    if isinstance(operation, MoveObject):
+        operation = replace(operation, target_bucket=target)
+    if isinstance(operation, RewriteObject):
+        operation = replace(operation, allow_unconditional=UNCONDITIONAL[kind])
+    put_objects(server, source, ["k"])
+    client.put_bucket_versioning(**settings, VersioningConfiguration={"Status": "Enabled"})
+    reply = client.put_object(Bucket=source, Key="k", Body=b"newer")
+    client.put_bucket_versioning(**settings, VersioningConfiguration={"Status": "Suspended"})
+    row = S3Object(source, "k", size=5, e_tag=reply["ETag"].strip('"'))
+    alone = put_objects(server, source, ["alone"])[0]
+    assert failures_of(server, [alone, row], operation) == {"k": "InvalidRequest"}
+    assert client.get_object(Bucket=source, Key="k", VersionId="null")["Body"].read() == b"k"
+    assert body_of(server, source, "k") == b"newer"
+    assert "k" not in keys(server, target)
+
+
+def test_an_object_that_was_not_moved_stays_however_often_the_task_is_cleared(
+    server: Server, places: tuple[str, str], tmp_path: Path
+) -> None:
+    """Its target is taken by a copy of another row with the same body, which this job has made: it is not its own."""
+    source, target = places
+    client = client_of(server)
+    replies = [client.put_object(Bucket=source, Key=key, Body=b"") for key in "ab"]
+    rows = [S3Object(source, key, None, 0, reply["ETag"].strip('"')) for key, reply in zip("ab", replies, strict=True)]
+    rows = [row._replace(columns={"to": "c"}) for row in rows]
+    job = publish(server, f"s3://{target}/jobs/twins", rows, tmp_path, range_rows=1)
+    move, policy = MoveObject(target, target_key=Column("to")), replace(STRICT, max_concurrency=1)
+    for number in (1, 2):
+        with pytest.raises(TooManyFailuresError, match="TargetExists 1"):
+            job.attempt(move, try_number=number, policy=policy)
+    (kept,) = keys(server, source)
+    client.delete_object(Bucket=target, Key="c")
+    job.attempt(move, try_number=3, policy=policy)
+    assert (kept in "ab", keys(server, source), "c" in keys(server, target)) == (True, set(), True)
+    assert job.report().is_green
+
+
+@pytest.mark.parametrize("is_list", [True, False])
+def test_a_key_that_the_store_spells_in_another_way_is_not_moved_onto_itself(
+    seaweedfs: Server, bucket: BucketFactory, *, is_list: bool
+) -> None:
+    """It takes several slashes for one: the copy would be the object, and be deleted as the original."""
+    name = bucket(seaweedfs, "source")
+    row = put_objects(seaweedfs, name, ["a//b"])[0]._replace(columns={"to": "a/b"})
+    where: Any = {"target_key": Column("to"), "storage_class": "STANDARD_IA"}
+    copies = [CopyObject(name, **where), DeleteObject()]
+    operation = declared(copies) if is_list else MoveObject(name, **where, overwrite=True)
+    assert failures_of(seaweedfs, [row], operation) == {"a//b": "InvalidRequest"}
+    assert body_of(seaweedfs, name, "a/b") == b"a//b"
+
+
+def test_each_bucket_of_a_manifest_is_looked_at(seaweedfs: Server, bucket: BucketFactory, tmp_path: Path) -> None:
+    """Its versioning may be suspended where that of the first row's bucket is not."""
+    first, second, ops = (bucket(seaweedfs, name) for name in ("first", "second", "ops"))
+    client = client_of(seaweedfs)
+    rows = [*put_objects(seaweedfs, first, ["k"]), *put_objects(seaweedfs, second, ["k"])]
+    for status in ("Enabled", "Suspended"):
+        client.put_bucket_versioning(Bucket=second, VersioningConfiguration={"Status": status})
+        if status == "Enabled":
+            newer = client.put_object(Bucket=second, Key="k", Body=b"newer")["ETag"].strip('"')
+    rows[1] = rows[1]._replace(e_tag=newer, size=5)
+    job = publish(seaweedfs, f"s3://{ops}/jobs/two", rows, tmp_path, range_rows=10)
+    with pytest.raises(TooManyFailuresError, match="InvalidRequest 1"):
+        job.attempt(DeleteObject(), policy=STRICT)
+    assert keys(seaweedfs, first) == set()
+    assert client.get_object(Bucket=second, Key="k", VersionId="null")["Body"].read() == b"k"
+
+
+def test_what_an_earlier_attempt_has_never_begun_is_not_taken_for_moved(
+    server: Server, places: tuple[str, str], tmp_path: Path
+) -> None:
+    """Of two rows with one target and one body the first is moved by the very attempt that finds the second."""
+    source, target = places
+    stop, client = threading.Event(), client_of(server)
+    rows = [S3Object(source, "gone", None, 0, "0" * 32, columns={"to": "x"})]
+    for key in "ab":
+        e_tag = client.put_object(Bucket=source, Key=key, Body=b"")["ETag"].strip('"')
+        rows.append(S3Object(source, key, None, 0, e_tag, columns={"to": "c"}))
+    job = publish(server, f"s3://{target}/jobs/begun", rows, tmp_path, range_rows=10)
+    where: Any = {"target_bucket": target, "target_key": Column("to")}
+    policy = replace(STRICT, max_concurrency=1)
+    with pytest.raises(InfrastructureError, match="stopped after 1 objects"):
+        job.attempt(watched(MoveObject, lambda _: stop.set())(**where), policy=policy, stop=stop)
+    with pytest.raises(TooManyFailuresError, match="TargetExists 1"):
+        job.attempt(MoveObject(**where), try_number=2, policy=policy)
+    assert len(keys(server, source)) == 1

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -29,7 +29,7 @@ from airflow_s3batch.core.errors import (
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine import Policy
-from airflow_s3batch.engine.files.storage import S3Storage
+from airflow_s3batch.engine.files.storage import S3Storage, StoredFile
 from airflow_s3batch.operations import DeleteObject, Operation, PutObjectTagging, RewriteObject
 from airflow_s3batch.testing import Server
 
@@ -328,3 +328,18 @@ def test_damaged_result_files_stop_the_next_attempt_and_the_report(
     with pytest.raises(JobDamagedError, match=PurePosixPath(key).name):
         job.report()
     assert {tags(job.server, obj)["by"] for obj in job.objects[:19]} == {"somebody else"}
+
+
+@pytest.mark.parametrize("shown", ["", "another"], ids=["none", "another"])
+def test_result_files_with_another_e_tag_are_known_by_their_content(make_job: MakeJob, shown: str) -> None:
+    """As they are once somebody has put them back, or encrypted them anew; some listings show no ETags at all."""
+
+    class OtherETags(S3Storage):
+        def list(self, prefix: S3Url) -> Iterator[StoredFile]:
+            return (file._replace(e_tag=shown) for file in super().list(prefix))
+
+    job = make_job(20, gone=1)
+    job.attempt(TAGGING)
+    job = job._replace(storage=OtherETags(access_of(job.server)))
+    assert job.attempt(TAGGING, try_number=2).earlier == 19
+    assert len(job.report_rows()) == 20

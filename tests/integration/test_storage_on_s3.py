@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import boto3
 import pytest
+from botocore.config import Config
+from loopback import QuietHandler, serving
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.files.storage import S3Storage
+from airflow_s3batch.engine.wire import dubious_answers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +61,6 @@ def test_a_missing_bucket_is_named(seaweedfs: Server) -> None:
 
 
 def test_a_store_that_is_away_is_worth_a_retry() -> None:
-    from botocore.config import Config
-
     from airflow_s3batch.testing.process import free_ports
     from airflow_s3batch.testing.servers import Server
 
@@ -91,3 +93,45 @@ def test_a_store_that_keeps_no_e_tags_is_told(tmp_path: Path) -> None:
         storage.write(url, b"{}")
     with pytest.raises(AccessError, match="tells no ETag"):
         storage.upload(tmp_path, url)
+
+
+def test_a_store_that_knows_no_expect_is_not_waited_for() -> None:
+    """A second for each file would be too long for what has to be written between SIGTERM and SIGKILL."""
+    asked: list[str | None] = []
+
+    class Handler(QuietHandler):
+        def handle_expect_100(self) -> bool:
+            return True
+
+        def do_PUT(self) -> None:  # noqa: N802 - the base class's name
+            asked.append(self.headers.get("Expect"))
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("ETag", '"e"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    session = boto3.session.Session("key", "secret", region_name="us-east-1")
+    with serving(Handler) as endpoint_url:
+        assert S3Storage(S3Access(session, endpoint_url)).write(S3Url("ops", "commit.json"), b"{}") == "e"
+    assert asked == [None]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+def test_an_answer_that_no_store_gives_is_asked_for_again_in_each_of_boto3s_ways_to_retry(
+    mode: Literal["legacy", "standard", "adaptive"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dubious_answers, "_PAUSE_S", 0.01)
+    answers = iter([404, 404, 200])
+
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the base class's name
+            status = next(answers)
+            self.send_response(status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    session, config = boto3.session.Session("key", "secret", region_name="us-east-1"), Config(retries={"mode": mode})
+    with serving(Handler) as endpoint_url:
+        assert S3Storage(S3Access(session, endpoint_url, config=config)).read(S3Url("ops", "job.json")) == b"{}"

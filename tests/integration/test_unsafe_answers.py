@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import boto3
 import pytest
 from deaths import LeaveReceipt
-from scripted_server import Fault, Reset, ScriptedS3, Seen, Silence, error, scripted_s3
+from scripted_server import Fault, Reply, Reset, ScriptedS3, Seen, Silence, error, scripted_s3
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError
 from airflow_s3batch.core.objects import S3Object
@@ -58,6 +58,7 @@ def first_time(fault: Fault, key: str = "receipts/0003") -> Callable[[Seen], Fau
         (error(500, "InternalError"), 500, "InternalError"),
         (error(503, "XMinioBackendDown"), 503, "XMinioBackendDown"),
         (error(504, "Unheard"), 504, "Unheard"),
+        (Reply(503, b"upstream connect error or reset before headers"), 503, "ServiceUnavailable"),
         (Reset(), 0, "EmptyReply|ReceiveFailed"),
         (Silence(), 0, "OperationTimedOut"),
     ],
@@ -91,7 +92,7 @@ def test_users_word_allows_to_send_again(s3: ScriptedS3) -> None:
     assert s3.sent()["receipts/0003"] == 2
 
 
-def test_a_second_try_that_is_under_way_when_the_run_ends_has_no_outcome(s3: ScriptedS3) -> None:
+def test_a_second_try_that_is_under_way_when_the_run_ends_is_unknown(s3: ScriptedS3) -> None:
     """The refusal of its first try would let a later attempt do it again."""
 
     def fault(seen: Seen) -> Fault:
@@ -103,7 +104,7 @@ def test_a_second_try_that_is_under_way_when_the_run_ends_has_no_outcome(s3: Scr
     outcomes = run(s3, Policy(max_concurrency=2), rows=100_000)
     assert s3.sent()["receipts/0000"] == 2
     assert 0 < len(outcomes) < 100_000
-    assert "receipts/0000" not in outcomes
+    assert outcomes["receipts/0000"].error_code == "OutcomeUnknown"
 
 
 def test_a_store_that_answers_nothing_any_more_ends_the_run(s3: ScriptedS3) -> None:

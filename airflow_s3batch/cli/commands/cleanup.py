@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -46,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
     """Do it, or tell what would be done; where somebody looks, both, with a question in between."""
+    from airflow_s3batch.cli.asking import user_name
     from airflow_s3batch.cli.cleanup_view import print_cleanup
     from airflow_s3batch.cli.job_view import reading_progress
     from airflow_s3batch.cli.printing import print_json
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, store: Storage, console: Console) -> int:
             now=datetime.now(UTC),
             dry_run=args.dry_run,
             seen=seen,
-            by={"user": getpass.getuser(), "program": "s3batch cleanup"},
+            by={"user": user_name(), "program": "s3batch cleanup"},
         )
     if args.json:
         print_json(console, result.to_json())
@@ -87,7 +87,10 @@ def _is_agreed(args: argparse.Namespace, store: Storage, job_url: S3Url, rules: 
     if not result.jobs or result.refused:
         return not result.refused
     console.print("Remove them? Type yes: ", end="")
-    return input().strip() == "yes"
+    try:
+        return input().strip() == "yes"
+    except EOFError:  # Ctrl-D
+        return False
 
 
 def _rules(args: argparse.Namespace) -> CleanupRules:

@@ -131,3 +131,4 @@ def _print_json(seen: Seen, console: Console) -> None:
         "shared_rates": [rate._asdict() for rate in seen.rates],
     }
     console.file.write(json.dumps(document) + "\n")
+    console.file.flush()  # whoever reads a pipe wants this look, and not hundreds together

@@ -10,12 +10,13 @@ from __future__ import annotations
 from airflow_s3batch.core.verdicts.aws import AWS_CODES
 from airflow_s3batch.core.verdicts.lambda_ import LAMBDA_CODES
 from airflow_s3batch.core.verdicts.statuses import NAMED_HERE, code_of_status, verdict_on_name, verdict_on_status
-from airflow_s3batch.core.verdicts.stores import STORE_CODES
+from airflow_s3batch.core.verdicts.stores import EXPIRED_KEYS, OVERLOADED, STORE_CODES
 from airflow_s3batch.core.verdicts.transport import TRANSPORT, UNKNOWN, UNREACHABLE
 from airflow_s3batch.core.verdicts.verdict import FINAL, PASSING, Verdict
 
 __all__ = [
     "CODE_VERDICTS",
+    "EXPIRED_KEYS",
     "FINAL",
     "PASSING",
     "UNREACHABLE",
@@ -33,6 +34,8 @@ _TRANSPORT_VERDICTS = dict((UNKNOWN, *TRANSPORT.values()))
 
 def verdict_for(status: int, code: str) -> Verdict:
     """Return what to do about an answer with this HTTP *status* and error *code* (empty if the body named none)."""
+    if (status, code) in OVERLOADED:
+        return Verdict.THROTTLE
     return CODE_VERDICTS.get(code) or verdict_on_status(status)
 
 

@@ -17,6 +17,12 @@ GCS = "https://cloud.google.com/storage/docs/xml-api/reference-status"
 GARAGE = "https://git.deuxfleurs.fr/Deuxfleurs/garage/src/branch/main/src/api/s3/error.rs"
 STORAGEGRID = "https://docs.netapp.com/us-en/storagegrid/s3/error-responses.html"
 
+EXPIRED_KEYS = frozenset({"InvalidAccessKeyId", "InvalidToken", "InvalidTokenId"})
+"""What MinIO says of temporary credentials that have run out, as of those that it never knew."""
+
+OVERLOADED = frozenset({(503, "RequestTimeout")})
+"""Status and code of refusals that a code alone does not tell: MinIO has waited in vain for a lock on the object."""
+
 STORE_CODES: tuple[ErrorCode, ...] = (
     *rows(
         MINIO,
@@ -33,7 +39,10 @@ STORE_CODES: tuple[ErrorCode, ...] = (
             400 XMinioAdminBucketQuotaExceeded
             507 XMinioStorageFull
         """,
-        abort="401 UnauthorizedAccess",
+        abort="""
+            401 UnauthorizedAccess
+            403 InvalidTokenId
+        """,
     ),
     *rows(
         SEAWEEDFS,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import logging
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 _PUT = Call("PutObject", {"Metadata": {"s3batch": "probe"}}, wants_headers=True)
 _DELETE = Call("DeleteObject")
 _LEFT_AFTER = timedelta(hours=1)
+_MOST_BUCKETS = 100  # three requests each, one after the other, once a job
 
 
 def capabilities_for(
@@ -39,6 +42,7 @@ def capabilities_for(
     operation: Operation,
     sample: S3Object,
     scratch_folder: S3Url,
+    buckets: Iterable[str] = (),
 ) -> Capabilities:
     """
     Return what the store can do for *operation*; it is tried on objects below *scratch_folder* unless this is AWS.
@@ -46,12 +50,12 @@ def capabilities_for(
     What users should know about the operation on such a store is logged, once per job.
 
     The configuration of the buckets that it works on is read, never changed. *sample* is the manifest's first row, for
-    those and for column values.
+    those and for column values; *buckets* are those of its other rows.
 
     Raises:
         CapabilityError: the operation can't be run safely here; nothing but scratch objects was touched.
     """
-    looked = looked_up(executor, access, operation, sample)
+    looked = looked_up(executor, access, operation, sample, buckets)
     if access.is_aws or not operation.is_probed:
         return looked
     _delete_leftovers(executor.preparer.client, scratch_folder)
@@ -62,11 +66,14 @@ def capabilities_for(
     return found
 
 
-def looked_up(executor: Executor, access: S3Access, operation: Operation, sample: S3Object) -> Capabilities:
+def looked_up(
+    executor: Executor, access: S3Access, operation: Operation, sample: S3Object, buckets: Iterable[str] = ()
+) -> Capabilities:
     """
     Return what reading alone tells: how the buckets are set up that *operation* works on; nothing is tried.
 
-    *sample* is as in `capabilities_for`.
+    *sample* is as in `capabilities_for`, and so are *buckets*, of which the first `_MOST_BUCKETS` are read: what is
+    wrong with one of them is a matter of its rows.
 
     Raises:
         AccessError: there is no such bucket.
@@ -79,6 +86,9 @@ def looked_up(executor: Executor, access: S3Access, operation: Operation, sample
             problems = [*problems, *operation.object_problems(sample, fact)]
         if problems:
             raise CapabilityError(f"{operation.name} can't be run on s3://{bucket}: {'; '.join(problems)}")
+    for bucket in itertools.islice((name for name in buckets if name not in facts), _MOST_BUCKETS):
+        with contextlib.suppress(AccessError):
+            facts[bucket] = bucket_facts(executor.preparer.client, bucket)
     return Capabilities(is_aws=access.is_aws, buckets=facts)
 
 

@@ -17,6 +17,7 @@ from airflow_s3batch.core.permissions import PERMISSION_CODES, missing_permissio
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.verdicts import Verdict, verdict_for
 from airflow_s3batch.engine.files.staging import disk_sentences
+from airflow_s3batch.engine.wire.dubious_answers import is_listing, is_unexplained
 
 if TYPE_CHECKING:
     from airflow_s3batch.engine.access import S3Access
@@ -25,6 +26,7 @@ MISSING_CODES = frozenset({"NoSuchKey", "404", "NotFound"})
 _ACTIONS = {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket", "delete": "s3:DeleteObject"}
 _REFUSING = frozenset({Verdict.FAIL, Verdict.CREDENTIALS, Verdict.ABORT})
 _BODY_TRIES = 3
+_NOT_THE_STORE = "that is not the store's: is there a proxy in front of it that is restarting, or leads elsewhere?"
 # Ten threads fill the queue of what waits for the disk, in pieces of 256 KiB: with boto3's 100 of them a file of 160 MB
 # takes 58 MB of memory, with these 17 MB, in the same time.
 _DOWNLOADS = TransferConfig(max_io_queue=8)
@@ -102,15 +104,22 @@ class S3Storage:
             try:
                 return self._whole(url)
             except botocore.exceptions.ClientError as error:
-                if error.response["Error"]["Code"] in MISSING_CODES:
-                    return None
-                raise
+                if not self._is_missing(url, error):
+                    raise
+                return None
+
+    def _is_missing(self, url: S3Url, error: botocore.exceptions.ClientError) -> bool:
+        """Return whether *error* says that *url* is not there; where the store itself does not, a listing decides."""
+        if is_unexplained(error.response):
+            return not any(file.url == url for file in self.list(url))
+        return error.response["Error"]["Code"] in MISSING_CODES
 
     def _whole(self, url: S3Url) -> bytes:
-        """Return the file's bytes; boto3 itself does not try again where a body is cut or stops coming."""
+        """Return the file's bytes; boto3 does not try again where a body is cut, stops coming or is missing."""
         for _ in range(_BODY_TRIES - 1):
             with contextlib.suppress(*_CUT_BODIES):
-                return bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read())
+                if body := bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read()):
+                    return body
         return bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read())
 
     def read_part(self, url: S3Url, first: int, size: int) -> bytes:  # noqa: D102
@@ -140,12 +149,19 @@ class S3Storage:
     def _pages(self, prefix: S3Url, **more: Any) -> Iterator[dict[str, Any]]:
         with _sentences("list", prefix):
             paginator = self._client.get_paginator("list_objects_v2")
-            pages: Iterator[Any] = iter(paginator.paginate(Bucket=prefix.bucket, Prefix=prefix.key, **more))
-            yield from pages
+            for page in paginator.paginate(Bucket=prefix.bucket, Prefix=prefix.key, **more):
+                if not is_listing(page):
+                    raise InfrastructureError(f"can't list {prefix}: what came is no whole listing; {_NOT_THE_STORE}")
+                yield page
 
     def download(self, url: S3Url, path: Path) -> None:  # noqa: D102
         with _sentences("read", url), disk_sentences(path.parent):
-            self._client.download_file(url.bucket, url.key, str(path), Config=_DOWNLOADS)
+            try:
+                self._client.download_file(url.bucket, url.key, str(path), Config=_DOWNLOADS)
+            except botocore.exceptions.ClientError as error:  # of a HEAD, whose 404 never has a code
+                if self._is_missing(url, error):
+                    raise _no_such_object("read", url) from error
+                raise
 
     def upload(  # noqa: D102
         self, path: Path, url: S3Url, content_type: str = "application/octet-stream", *, for_aws: bool = False
@@ -208,8 +224,10 @@ def _sentences(verb: str, url: S3Url) -> Iterator[None]:
 def _from_client_error(verb: str, url: S3Url, error: botocore.exceptions.ClientError) -> S3BatchError:
     code = error.response["Error"].get("Code", "")
     text = error.response["Error"].get("Message", "") or "no message"
+    if is_unexplained(error.response):
+        return InfrastructureError(f"can't {verb} {url}: HTTP 404 without a code; {_NOT_THE_STORE}")
     if code in MISSING_CODES:
-        return AccessError(f"can't {verb} {url}: there is no such object")
+        return _no_such_object(verb, url)
     if code == "NoSuchBucket":
         return AccessError(f"can't {verb} {url}: bucket {url.bucket!r} does not exist")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -218,6 +236,10 @@ def _from_client_error(verb: str, url: S3Url, error: botocore.exceptions.ClientE
             f"can't {verb} {url}: the store refuses with {code} ({text}); {_next_step(verb, url, code, text)}"
         )
     return InfrastructureError(f"can't {verb} {url}: {code} ({text})")
+
+
+def _no_such_object(verb: str, url: S3Url) -> AccessError:
+    return AccessError(f"can't {verb} {url}: there is no such object")
 
 
 def _next_step(verb: str, url: S3Url, code: str, text: str) -> str:

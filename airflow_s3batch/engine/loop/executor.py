@@ -23,12 +23,12 @@ from airflow_s3batch.core.errors import (
     ManifestError,
 )
 from airflow_s3batch.core.outcomes import DRY_RUN, OUTCOME_UNKNOWN, Outcome
-from airflow_s3batch.core.verdicts import FINAL, UNREACHABLE, Verdict
+from airflow_s3batch.core.verdicts import FINAL, PASSING, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.loop.errands import ABANDONED, UNCLEAR, Errands, NoErrands
 from airflow_s3batch.engine.loop.setbacks import MOST_CORRECTIONS, Setbacks
 from airflow_s3batch.engine.policy import Policy
-from airflow_s3batch.engine.wire.answers import explained, judged, needs_explanation
+from airflow_s3batch.engine.wire.answers import explained, judged, names_its_error, needs_explanation
 from airflow_s3batch.engine.wire.exchange import END, Exchange, Work, exchanges
 from airflow_s3batch.engine.wire.transport import Answer, ReadTransport, Transport, UnsentError
 from airflow_s3batch.operations.base import Operation, Replay
@@ -44,6 +44,7 @@ _WIND_UP_S = 1.0
 _EXPLAIN = Call("GetObject", {"Range": "bytes=0-0"})
 _EXPLAIN_SOURCE = Call("GetObject", {"Range": "bytes=0-0"}, from_source=True)
 _MOST_BATCHES = 8
+_RUN_ENDED = Response(0, {}, b"", ABANDONED, "the run ended meanwhile")
 T = TypeVar("T")
 
 
@@ -128,6 +129,7 @@ class Executor:
         keep_going: Callable[[], bool] = lambda: True,
         grace_s: Callable[[], float] = lambda: 1.0,
         on_withdrawn: Callable[[Work], None] = lambda _: None,
+        is_untouched: Callable[[int], bool] = lambda _: False,
     ) -> None:
         """
         Do all of *source*; *on_outcome* is called once per object, in the order of completion.
@@ -137,7 +139,7 @@ class Executor:
         *keep_going* is asked before the window is filled up and at least every fifth of a second; once it says no, what
         is in flight gets *grace_s* seconds (asked each time: it may become less), and the rest of *source* is left
         alone. Of an operation that must not be replayed, *on_withdrawn* is given the objects that were taken from
-        *source* and whose errand nobody has begun.
+        *source* and whose errand nobody has begun. Of works whose numbers are *is_untouched*, none is a replay.
 
         Raises:
             AccessError: no object can succeed with these credentials.
@@ -149,7 +151,7 @@ class Executor:
         """
         self._sends_once = operation.replay is Replay.UNSAFE and not self._policy.replay_unsafe
         self._most = min(self._policy.max_concurrency, operation.most_at_once or self._policy.max_concurrency)
-        stream = exchanges(operation, iter(source), context)
+        stream = exchanges(operation, iter(source), context, is_untouched)
 
         def settle(exchange: Exchange, result: Any) -> None:
             if isinstance(result, Outcome):
@@ -169,6 +171,7 @@ class Executor:
                 deadline = min(deadline, self._clock() + grace_s())
                 if self._clock() >= deadline:
                     self._abandon_errands(settle)
+                    self._abandon_requests(settle)
                     return
             over: list[Exchange] = []
             answers: Iterator[Answer] = iter(())
@@ -199,14 +202,15 @@ class Executor:
             if not len(self._transport) or self._clock() >= deadline:
                 break
             answers = iter(self._transport.poll(_POLL_S))
-        in_flight = () if self._sends_once else self._transport.tags()  # what must not be replayed may be done by now
-        for exchange in {*over, *in_flight, *(exchange for _, _, exchange in self._waiting)}:
+        begun = [*self._transport.tags(), *(exchange for _, _, exchange in self._waiting)]
+        for exchange in {*over, *(() if self._sends_once else begun)}:
             if exchange.works and exchange.failure is not None:
                 exchange.steps.close()
                 settle(exchange, [exchange.failure.outcome()] * len(exchange.works))
         with contextlib.suppress(AccessError, InfrastructureError):
             self._take_errands(settle)
         self._abandon_errands(settle)
+        self._abandon_requests(settle)
 
     def _take_errands(self, settle: Callable[[Exchange, Any], None]) -> None:
         for exchange, response in self._errands.finished():
@@ -225,7 +229,22 @@ class Executor:
         """Leave alone what was begun; an operation that must not be replayed is told of as unknown."""
         for exchange in self._errands.abandon():
             if self._sends_once:
-                self._settle_unknown(exchange, Response(0, {}, b"", ABANDONED, "the run ended meanwhile"), settle)
+                self._settle_unknown(exchange, _RUN_ENDED, settle)
+
+    def _abandon_requests(self, settle: Callable[[Exchange, Any], None]) -> None:
+        """Tell of each request of an operation that must not be replayed: else whole row ranges are in doubt."""
+        if not self._sends_once:
+            return
+        waiting = [exchange for _, _, exchange in self._waiting]
+        self._waiting.clear()
+        for exchange in waiting:
+            if exchange.failure is not None:  # surely not executed, and not sent again
+                exchange.steps.close()
+                settle(exchange, [exchange.failure.outcome()] * len(exchange.works))
+            else:
+                self._settle_unknown(exchange, _RUN_ENDED, settle)
+        for exchange in self._transport.tags():
+            self._settle_unknown(exchange, _RUN_ENDED, settle)
 
     def _fill(
         self,
@@ -385,6 +404,8 @@ class Executor:
         """Send again, or settle with *response*, what failed for reasons that may pass."""
         self._setbacks.on_failure()
         if self._sends_once and self._may_be_done(exchange, response, verdict):
+            if verdict is Verdict.THROTTLE:
+                self.pace.on_throttle(self._clock())
             self._leave_open(exchange, response, settle)
             return
         exchange.failure = response
@@ -403,7 +424,9 @@ class Executor:
 
     def _may_be_done(self, exchange: Exchange, response: Response, verdict: Verdict) -> bool:
         """Return whether the store may have executed what it did not answer well."""
-        if verdict is not Verdict.RETRY or response.error_code in UNREACHABLE or 300 <= response.status < 500:
+        if verdict is Verdict.THROTTLE and names_its_error(response):  # the store's own word that it has not
+            return False
+        if verdict not in PASSING or response.error_code in UNREACHABLE or 300 <= response.status < 500:
             return False
         request = exchange.request
         return self._setbacks.sender_of(request.call).template(request.call, request.bucket).kind.changes

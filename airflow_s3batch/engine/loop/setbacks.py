@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from airflow_s3batch.core.errors import AccessError, InfrastructureError
-from airflow_s3batch.core.verdicts import UNREACHABLE, Verdict
+from airflow_s3batch.core.verdicts import EXPIRED_KEYS, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.rates.pacing import Pace, backoff_s
@@ -20,6 +20,7 @@ MOST_CORRECTIONS = 2
 
 _OUTAGE_S = 5.0
 _ASK_TIME_EVERY_S = 5.0
+_EXPIRED = "the credentials expired and can't be refreshed"
 
 
 class Setbacks:
@@ -55,9 +56,9 @@ class Setbacks:
 
     def on_success(self) -> None:
         """Take note of a request that succeeded."""
-        self.on_refusal()
+        now = self._last_success = self._clock()
         self.has_succeeded = True
-        self.pace.on_success(self._last_success)
+        self.pace.on_success(now)
 
     def on_refusal(self) -> None:
         """Take note of a request that failed for good: it shows that the store is well."""
@@ -78,11 +79,11 @@ class Setbacks:
             AccessError: nothing else can succeed either.
             InfrastructureError: nothing has succeeded for ``give_up_s``.
         """
-        if verdict is Verdict.ABORT:
+        if verdict is Verdict.ABORT and not self._may_have_expired(exchange, response):
             raise AccessError(f"the store refuses this connection: {response.error_code} ({response.message})")
         if verdict is Verdict.THROTTLE:
             self.pace.on_throttle(self._clock())
-        elif verdict is Verdict.CREDENTIALS:
+        elif verdict in (Verdict.CREDENTIALS, Verdict.ABORT):
             self._renew_credentials(exchange, response)
         elif verdict is Verdict.SKEW:
             exchange.corrections += 1
@@ -114,6 +115,11 @@ class Setbacks:
                 f"{response.error_code} ({response.message})"
             )
 
+    def _may_have_expired(self, exchange: Exchange, response: Response) -> bool:
+        """Return whether credentials that the store does not know may have run out, and there are others to be had."""
+        sender = self.sender_of(exchange.request.call)
+        return response.error_code in EXPIRED_KEYS and sender.credentials.is_refreshable
+
     def _renew_credentials(self, exchange: Exchange, response: Response) -> None:
         exchange.corrections += 1
         sender = self.sender_of(exchange.request.call)
@@ -121,9 +127,9 @@ class Setbacks:
         if exchange.corrections == MOST_CORRECTIONS:
             sender.credentials.renew()
         if exchange.corrections > MOST_CORRECTIONS:
-            raise AccessError(
-                f"the credentials expired and can't be refreshed: {response.error_code} ({response.message})"
-            )
+            is_stranger = response.error_code in EXPIRED_KEYS
+            told = "the store refuses this connection, with fresh credentials, too" if is_stranger else _EXPIRED
+            raise AccessError(f"{told}: {response.error_code} ({response.message})")
 
     def _adopt_time(self, response: Response, request: Request) -> None:
         """Sign with the store's time from now on; where the refusal does not tell it, ask, but not once per refusal."""

@@ -78,13 +78,14 @@ class Doubts:
         self._held.append((work, outcome))
 
     def until_rival(self, works: Iterator[Work | None]) -> Iterator[Work | None]:
-        """Yield *works*, but no more once there is a rival."""
-        while not self.has_rival:
-            try:
-                work = next(works)
-            except StopIteration:
-                return
+        """Return *works*, but no more of them once there is a rival."""
+        return self._until_rival(works) if self._may_doubt else works
+
+    def _until_rival(self, works: Iterator[Work | None]) -> Iterator[Work | None]:
+        for work in works:
             yield work
+            if self.has_rival:
+                return
 
     def tick(self) -> None:
         """Settle what is held back, a second after it came."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -118,17 +119,18 @@ class ShardEvidence:
             raise JobDamagedError(f"{url}: {commit.started!r} to {commit.ended!r} are not times in ISO 8601")
         for part in (commit.succeeded_file, commit.failed_file):
             if part:
-                self._check_part(part, url)
+                self._check_part(storage, part, url)
         return commit
 
-    def _check_part(self, part: PartFile, commit: S3Url) -> None:
+    def _check_part(self, storage: Storage, part: PartFile, commit: S3Url) -> None:
         stored = self.parts.get(part.key)
-        place = f"s3://{commit.bucket}/{part.key}"
+        place = S3Url(commit.bucket, part.key)
         if stored is None:
             raise JobDamagedError(
                 f"{place}: missing, although {commit} names it; restore it or start over (resume=False)"
             )
-        if (stored.size, stored.e_tag) != (part.bytes, part.e_tag):
+        is_same = (stored.size, stored.e_tag) == (part.bytes, part.e_tag)
+        if not is_same and not (stored.size == part.bytes and _md5(storage, place) == part.md5):  # was it put back?
             raise JobDamagedError(
                 f"{place}: altered since it was written: {stored.size} bytes with ETag {stored.e_tag}, "
                 f"but {commit} says {part.bytes} bytes with ETag {part.e_tag}"
@@ -193,6 +195,10 @@ def claimants(storage: Storage, folder: S3Url, range_index: int) -> frozenset[st
     prefix = folder / f"range-{range_index:06d}-"
     names = (file.url.key.rpartition("/")[2] for file in storage.list(prefix))
     return frozenset(match[2] for match in map(_CLAIM.fullmatch, names) if match)
+
+
+def _md5(storage: Storage, url: S3Url) -> str:
+    return hashlib.md5(storage.read(url) or b"", usedforsecurity=False).hexdigest()
 
 
 def _is_time(text: object) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from airflow_s3batch.core.errors import JobDamagedError
+from airflow_s3batch.core.errors import AccessError, InfrastructureError, JobDamagedError, S3BatchError
 from airflow_s3batch.core.identity import fingerprint
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout
 from airflow_s3batch.core.manifest import ShardRef
@@ -38,6 +39,8 @@ from airflow_s3batch.engine.shards.shard_work import ShardWork
 from airflow_s3batch.operations.base import Operation
 from airflow_s3batch.operations.declared import for_workers
 from airflow_s3batch.operations.requests import Capabilities
+
+_MOST_WORDS = 200  # they stand in each row of the report that was not reached
 
 
 def run_shard(
@@ -274,9 +277,9 @@ class ShardRun:
         if sample is None:
             raise JobDamagedError(f"{self.manifest.job_url}: shard {self.shard.index} has no rows")
         if self.dry_run:
-            return looked_up(executor, self.access, self.operation, sample)
+            return looked_up(executor, self.access, self.operation, sample, self.manifest.buckets)
         scratch = generation.scratch if self.shares_store else S3Url(sample.bucket, ".s3batch-scratch")
-        found = capabilities_for(executor, self.access, self.operation, sample, scratch)
+        found = capabilities_for(executor, self.access, self.operation, sample, scratch, self.manifest.buckets)
         self.storage.write(generation.verdict, verdict_to_json(found, endpoint).encode(), "application/json")
         return found
 
@@ -319,9 +322,23 @@ class ShardRun:
         operation = DryRun(self.operation) if self.dry_run else self.operation
         work = ShardWork(self.storage, generation, self.manifest, self.attempt, state, operation, self.policy, reader)
         self.refusals = work.refusals
-        tally = work.run(executor, capabilities, lines, threshold, self.stop, team)
-        self.abandoned = work.abandoned
-        return tally
+        try:
+            return work.run(executor, capabilities, lines, threshold, self.stop, team)
+        except (AccessError, InfrastructureError) as error:
+            if work.is_recorded:
+                self._leave_word(executor, generation, work, team, str(error)[:_MOST_WORDS])
+            raise
+        finally:
+            self.abandoned = work.abandoned
+
+    def _leave_word(
+        self, executor: Executor, generation: GenerationLayout, work: ShardWork, team: Teamwork, stopped: str
+    ) -> None:
+        """Say how an attempt ends that an error ends: what has no outcome was never begun, unless it says otherwise."""
+        sent = executor.requests, executor.retries, executor.pace.window.slow_downs
+        summary = Summary(work.tally, *sent, time.monotonic() - self.clock_started, stopped)
+        with contextlib.suppress(S3BatchError):  # it is better off with it, and bears to be without
+            self.attempt.conclude(self.storage, generation, summary, {"abandoned": work.abandoned, **team.account()})
 
     def _summarize(
         self,

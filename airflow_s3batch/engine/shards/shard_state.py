@@ -6,11 +6,12 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from airflow_s3batch.core.commits import Commit, RangeState, Spans, merge, ordinals_in, spans_of
 from airflow_s3batch.core.layout import GenerationLayout
 from airflow_s3batch.core.manifest import Manifest, RowRange, ShardFile
+from airflow_s3batch.core.outcomes import UNTOUCHED
 from airflow_s3batch.engine.files.storage import Storage
 from airflow_s3batch.engine.shards.evidence import ShardEvidence, gather, ordinals_of
 
@@ -32,6 +33,8 @@ class ShardState:
             have not begun. Of one that ends while its files are listed, the end may be seen and its last commits not.
         rows: how many rows are meant: the shard's, or those of a sample.
         is_sample: only a sample of the rows is meant.
+        untouched: rows of which the last that is known says that they were left as they were, or that were never
+            begun, by range index: a byte for each of its rows, 1 if it is such a row.
     """
 
     evidence: ShardEvidence
@@ -41,6 +44,7 @@ class ShardState:
     ended: frozenset[str]
     rows: int
     is_sample: bool = False
+    untouched: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def attempts(self) -> int:
@@ -76,6 +80,11 @@ class ShardState:
     def began(self) -> float:
         """Unix time at which the first of those was named, by its worker's clock; 0 if there was none."""
         return min((attempt_time(attempt) for attempt in self.unsettled), default=0.0)
+
+    def is_untouched(self, index: int, ordinal: int) -> bool:
+        """Return whether no attempt has done anything to row *ordinal* of range *index*, as far as it is known."""
+        flags = self.untouched.get(index)
+        return flags is not None and flags[ordinal] == 1
 
     def only(self, sample: Mapping[int, bytes]) -> ShardState:
         """Return the same, with nothing to do but the rows of *sample*: by range index a byte per row, 1 if meant."""
@@ -128,12 +137,15 @@ def shard_state(
     evidence = gather(storage, shard, generation.shard(shard.index), ranges[-1].index)
 
     found, counting = Counter[str](), threading.Lock()
+    spared: dict[int, dict[str, bytes]] = {}
 
     def left(row_range: RowRange) -> Spans:
         commits = evidence.read_commits(storage, row_range)
         with counting:
             found.update({commit.attempt: commit.tally.objects for commit in commits})
         merged = merge(row_range, (commit for commit in commits if commit.attempt not in without))
+        if evidence.attempts and (told := _untouched(storage, generation.url.bucket, merged)):
+            spared[row_range.index] = told
         return _without_code(storage, generation.url.bucket, merged, done_code) if done_code else merged.unfinished
 
     unfinished: dict[int, bytes | None] = {}
@@ -147,7 +159,30 @@ def shard_state(
     ended = frozenset(
         attempt for attempt, told in evidence.summaries.items() if not told.abandoned and found[attempt] == told.objects
     )
-    return ShardState(evidence, {entry.index: entry for entry in ranges}, unfinished, to_do, ended, shard.rows)
+    is_told = {attempt for attempt in ended if not evidence.summaries[attempt].aws_job}
+    newest_open = max(set(evidence.attempts) - is_told, default="")
+    untouched = {
+        index: bytes(map(max, zip(*flags, strict=True)))
+        for index, told in spared.items()
+        if (flags := [flags for attempt, flags in told.items() if attempt >= newest_open])
+    }
+    by_index = {entry.index: entry for entry in ranges}
+    return ShardState(evidence, by_index, unfinished, to_do, ended, shard.rows, untouched=untouched)
+
+
+def _untouched(storage: Storage, bucket: str, state: RangeState) -> dict[str, bytes]:
+    """
+    Return by attempt a byte per row of *state*: 1 if it is left, and the attempt said last that it left it alone.
+
+    Of rows without an outcome, which stand under no name, each attempt says so that has ended in order.
+    """
+    found = {"": _flags(state.missing, state.range.rows)} if state.missing else {}
+    for commit, kept in zip(state.commits, state.failed, strict=True):
+        codes = UNTOUCHED & commit.tally.codes.keys() if kept else frozenset()
+        told = {ordinal for code in codes for ordinal in ordinals_of(storage, bucket, commit, code)}
+        if spans := spans_of(sorted(told.intersection(ordinals_in(kept)))):
+            found[commit.attempt] = _flags(spans, state.range.rows)
+    return found
 
 
 def _without_code(storage: Storage, bucket: str, state: RangeState, code: str) -> Spans:

@@ -50,7 +50,9 @@ class ShardWork:
     What one attempt does to what is left of its shard.
 
     Attributes:
-        abandoned: objects that were begun and have no outcome.
+        tally: of what has an outcome, also where `run` raises.
+        abandoned: objects that were begun and have no outcome; likewise.
+        is_recorded: all of that is committed.
         refusals: what failed for want of a permission.
     """
 
@@ -73,6 +75,8 @@ class ShardWork:
         self._operation = operation
         self._policy = policy
         self._reader = reader
+        self.tally = Tally()
+        self.is_recorded = False
         self.abandoned = 0
         self.refusals = Refusals(operation, policy, state.to_do)
 
@@ -101,9 +105,9 @@ class ShardWork:
         def record(work: Work, outcome: Outcome) -> None:
             nonlocal done, failed
             done += 1
-            if outcome.is_success:
+            if not outcome.error_code:
                 lines.bytes += work.obj.size or 0
-            if outcome.error_code not in ("", DRY_RUN):
+            elif outcome.error_code != DRY_RUN:
                 failed += 1
                 self.refusals.count(work.obj, outcome, succeeded=done - failed)
                 lines.failures.count(work.obj, outcome)
@@ -123,10 +127,12 @@ class ShardWork:
 
         with recorder, Claims(self._storage, self._generation, shard, attempt, state) as claims:
             threshold.begin()
+            begun = time.monotonic()
             context = RunContext(
                 capabilities,
                 is_replay=bool(state.unsettled),
                 elapsed_s=lambda: time.time() - state.began,
+                attempt_s=lambda: time.monotonic() - begun,
                 job_id=self._manifest.job_url.key.rpartition("/")[2],
             )
             works = self._source(recorder, claims, record)
@@ -136,11 +142,13 @@ class ShardWork:
                     keep_going=keep_going,
                     grace_s=grace_s,
                     on_withdrawn=lambda work: recorder.withdraw(work.number),
+                    is_untouched=lambda number: state.is_untouched(*divmod(number, self._manifest.range_rows)),
                 )
                 run(self._operation, doubts.until_rival(works), context, doubts.take)
                 doubts.settle()
                 if doubts.has_rival:
-                    context = replace(context, is_replay=True, elapsed_s=lambda: time.time() - doubts.began)
+                    context = replace(context, is_replay=True, attempt_s=float)
+                    context = replace(context, elapsed_s=lambda: time.time() - doubts.began)
                     rest = itertools.chain(doubts.again, works)
                     run(self._operation, rest, context, record)
             except InfrastructureError as error:
@@ -149,9 +157,12 @@ class ShardWork:
                 log.info("while the job was being paused: %s", error)
             finally:
                 doubts.settle()
-                recorder.finish()
-        self.abandoned = recorder.abandoned
-        return recorder.tally
+                try:
+                    recorder.finish()
+                    self.is_recorded = True
+                finally:
+                    self.tally, self.abandoned = recorder.tally, recorder.abandoned
+        return self.tally
 
     def _source(
         self, recorder: Recorder, claims: Claims, record: Callable[[Work, Outcome], None]

@@ -38,7 +38,11 @@ def judged(answer: Answer, api: str, *, is_retried: bool) -> tuple[Response, Ver
         return Response(0, {}, b"", code, _one_line(answer.curl_message) or code, is_retried), verdict
     status, body = answer.status, answer.body
     is_ok = 200 <= status < 300
-    if is_ok and RESULTS_IN_200.get(api, b"") in body and not (_IS_ERROR(body) and api not in _BODY_IS_CONTENT):
+    if (
+        is_ok
+        and RESULTS_IN_200.get(api, b"") in body
+        and not (body and _IS_ERROR(body) and api not in _BODY_IS_CONTENT)
+    ):
         return Response(status, answer.headers, body, "", "", is_retried), None
     if "x-amzn-errortype" in answer.headers:
         code, message = _json_error(answer)
@@ -74,6 +78,11 @@ def explained(head: Response, get: Response, verdict: Verdict | None, *, is_unsu
     if get.status == head.status and verdict is Verdict.FAIL:
         return head._replace(error_code=get.error_code, message=get.message), verdict
     return get, verdict
+
+
+def names_its_error(response: Response) -> bool:
+    """Return whether *response* has an error of the store's own; a bare status may be a gateway's."""
+    return "x-amzn-errortype" in response.headers or b"<Code>" in response.body
 
 
 def server_time(response: Response) -> float | None:

@@ -38,6 +38,11 @@ class SessionCredentials:
         self._frozen: FrozenCredentials | None = None
         self._rests_until = -math.inf
 
+    @property
+    def is_refreshable(self) -> bool:
+        """Whether others may be had in their place."""
+        return isinstance(self._credentials, RefreshableCredentials)
+
     def current(self) -> FrozenCredentials | None:
         """
         Return the credentials to sign with.
@@ -70,14 +75,15 @@ class SessionCredentials:
 
     def _is_good(self) -> bool:
         """Return whether the credentials at hand are known to be valid for a while."""
-        credentials: Any = self._credentials
-        is_refreshable = isinstance(self._credentials, RefreshableCredentials)
-        return is_refreshable and credentials._seconds_remaining() > _LEAST_REMAINING_S  # noqa: SLF001 - as in renew
+        if not self.is_refreshable:
+            return False
+        remaining_s: float = self._credentials._seconds_remaining()  # noqa: SLF001 - as in renew
+        return remaining_s > _LEAST_REMAINING_S
 
     def renew(self) -> None:
         """Have refreshable credentials refreshed at their next use, at most every few seconds; others stay."""
         now = self._clock()
-        if isinstance(self._credentials, RefreshableCredentials) and now - self._renewed >= _RENEW_EVERY_S:
+        if self.is_refreshable and now - self._renewed >= _RENEW_EVERY_S:
             self._renewed = now
             self._rests_until = -math.inf
             credentials: Any = self._credentials

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from airflow_s3batch.core.errors import ArgumentError
@@ -48,14 +49,22 @@ class Exchange:
         self.failure: Response | None = None
 
 
-def exchanges(operation: Operation, source: Iterator[Work | None], context: RunContext) -> Iterator[Exchange | None]:
+def exchanges(
+    operation: Operation,
+    source: Iterator[Work | None],
+    context: RunContext,
+    is_untouched: Callable[[int], bool] = lambda _: False,
+) -> Iterator[Exchange | None]:
     """
     Yield the exchanges for *source*; ``None`` where it has nothing at the moment.
 
-    An empty version id means none: taken for a version, it would lift the conditions of a delete.
+    Of the works whose numbers are known to be *is_untouched*, none is a replay.
+
+    An empty version id or ETag means none: taken for one, it would lift the conditions of a delete.
     """
     may_batch = operation.batch_size > 1
     batch: list[Work] = []
+    fresh = replace(context, is_replay=False)
     for work in source:
         if work is None:
             if batch:  # what the source waits for may be in it
@@ -64,10 +73,15 @@ def exchanges(operation: Operation, source: Iterator[Work | None], context: RunC
             yield None
             continue
         obj = work.obj
-        if obj.version_id == "":
-            obj = obj._replace(version_id=None)
+        if obj.version_id == "" or obj.e_tag == "":
+            obj = obj._replace(version_id=obj.version_id or None, e_tag=obj.e_tag or None)
         if not (may_batch and operation.is_batchable(obj, context)):
-            yield Exchange((work,), _steps(operation, obj, context))
+            own = fresh if context.is_replay and is_untouched(work.number) else context
+            try:
+                steps = operation.for_object(obj).steps(obj, own)
+            except ArgumentError as error:  # its column values won't do
+                steps = _refused(Outcome(400, operation.invalid_code, str(error)[:500]))
+            yield Exchange((work,), steps)
             continue
         if batch and (len(batch) == operation.batch_size or batch[0].obj.bucket != obj.bucket):
             yield _batched(operation, batch, context)
@@ -83,14 +97,6 @@ def _nothing() -> Steps[None]:
 
 END = Exchange((), _nothing())
 """Stands for the end of a stream of exchanges."""
-
-
-def _steps(operation: Operation, obj: S3Object, context: RunContext) -> Steps[Outcome]:
-    """Return the steps for one object; where its column values won't do, steps that refuse it."""
-    try:
-        return operation.for_object(obj).steps(obj, context)
-    except ArgumentError as error:
-        return _refused(Outcome(400, operation.invalid_code, str(error)[:500]))
 
 
 def _refused(outcome: Outcome) -> Steps[Outcome]:

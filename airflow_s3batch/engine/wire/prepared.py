@@ -192,6 +192,7 @@ class Preparer:
     Attributes:
         client: botocore's client. Where a bucket lies in another region, a real request through it teaches
             it the region, and the templates made afterwards go there.
+        made: the templates by id of call and bucket; each with its call, as that keeps the id from being reused.
     """
 
     def __init__(self, access: S3Access) -> None:
@@ -199,7 +200,7 @@ class Preparer:
         self.client = access.client()
         self._access = access
         self._clients = {"s3": self.client}
-        self._templates: dict[tuple[int, str], tuple[Call, Template]] = {}
+        self.made: dict[tuple[int, str], tuple[Call, Template]] = {}
 
     def template(self, call: Call, bucket: str) -> Template:
         """
@@ -209,12 +210,12 @@ class Preparer:
             ArgumentError: botocore refuses the parameters.
             CapabilityError: the bucket needs a signature that is not supported here.
         """
-        found = self._templates.get((id(call), bucket))
+        found = self.made.get((id(call), bucket))
         if found is None:
-            if len(self._templates) > 10_000:  # values that differ per object: don't keep them all
-                self._templates.clear()
-            found = (call, self._make(call, bucket))  # holding the call keeps its id from being reused
-            self._templates[id(call), bucket] = found
+            if len(self.made) > 10_000:  # values that differ per object: don't keep them all
+                self.made.clear()
+            found = (call, self._make(call, bucket))
+            self.made[id(call), bucket] = found
         return found[1]
 
     def learn_region(self, bucket: str) -> None:

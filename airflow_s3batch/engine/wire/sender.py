@@ -35,6 +35,9 @@ class Sender:
             ArgumentError: botocore refuses the parameters.
             CapabilityError: the bucket needs a signature that is not supported here.
         """
+        made = self.preparer.made.get((id(call), bucket))
+        if made is not None:
+            return made[1]
         if self._asks_regions and bucket and bucket not in self._known:
             self.preparer.learn_region(bucket)
             self._known.add(bucket)

@@ -140,13 +140,15 @@ class ReadTransport:
         self._soonest_s = min(self._soonest_s, handle.timeout_s)
         if sink is not None or handle.has_sink:
             handle.send_body_to(sink)
-        self._load(handle, filled)
+        curl.setopt(pycurl.URL, filled[0])
+        curl.setopt(pycurl.HTTPHEADER, filled[1])
+        if handle.body is not filled[2]:
+            self._load_body(handle, filled[2])
         self._busy[curl] = handle
         self._multi.add_handle(curl)
 
-    def _load(self, handle: Handle, filled: tuple[str, list[str], bytes]) -> None:
-        handle.curl.setopt(pycurl.URL, filled[0])
-        handle.curl.setopt(pycurl.HTTPHEADER, filled[1])
+    def _load_body(self, handle: Handle, body: bytes) -> None:
+        handle.body = body  # and that is all: what reads has none to send
 
     def poll(self, timeout_s: float) -> list[Answer]:
         """Move data for at most *timeout_s* (less if something happens); return the answers that are complete."""
@@ -180,11 +182,11 @@ class ReadTransport:
             if age_s < self._soonest_s:
                 break
             if age_s >= handle.timeout_s:
-                late.append((curl, f"no answer within {handle.timeout_s:g} s"))
-            elif age_s >= self._connect_timeout_s and not curl.getinfo(pycurl.PRETRANSFER_TIME):
-                late.append((curl, f"no connection within {self._connect_timeout_s:g} s"))
-        for curl, message in late:
-            yield self._answer(curl, pycurl.E_OPERATION_TIMEDOUT, message)
+                late.append((curl, pycurl.E_OPERATION_TIMEDOUT, f"no answer within {handle.timeout_s:g} s"))
+            elif age_s >= self._connect_timeout_s and not curl.getinfo(pycurl.PRETRANSFER_TIME):  # nothing was sent
+                late.append((curl, pycurl.E_COULDNT_CONNECT, f"no connection within {self._connect_timeout_s:g} s"))
+        for curl, number, message in late:
+            yield self._answer(curl, number, message)
 
     def _answer(self, curl: pycurl.Curl, number: int, message: str) -> Answer:
         handle = self._busy.pop(curl)
@@ -268,13 +270,10 @@ class Transport(ReadTransport):
     def _method(self, name: str) -> tuple[int, int | str]:
         return _READS.get(name) or (pycurl.CUSTOMREQUEST, name)
 
-    def _load(self, handle: Handle, filled: tuple[str, list[str], bytes]) -> None:
-        super()._load(handle, filled)
-        body = filled[2]
-        if handle.body is not body:
-            handle.body = body
-            if handle.kind.method not in _BODYLESS:
-                handle.curl.setopt(pycurl.POSTFIELDS, body)
+    def _load_body(self, handle: Handle, body: bytes) -> None:
+        handle.body = body
+        if handle.kind.method not in _BODYLESS:
+            handle.curl.setopt(pycurl.POSTFIELDS, body)
 
 
 def _setting(access: S3Access, name: str) -> Any:

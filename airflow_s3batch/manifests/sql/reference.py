@@ -85,8 +85,9 @@ with DAG("old_logs", schedule="@daily"):
 
 `params=` are Airflow's, so those of the Dag and of the run can be named, too. A value takes the place of `$name` after
 the SQL was parsed, as a literal of its type: it is never more than a value, whatever is in it. `'$name'` in quotes is a
-text with a dollar sign, and an error if there is such a parameter; so is a template that renders to an empty text:
-every key begins with that. (In `key LIKE $prefix || '%'` a `_` or `%` in the value would match other characters.)
+text with a dollar sign, and an error if there is such a parameter; so is a template that renders to an empty text, and
+an empty text that a run is given for the Dag's own: every key begins with that. (In `key LIKE $prefix || '%'` a `_` or
+`%` in the value would match other characters.)
 
 | value | in SQL |
 |---|---|

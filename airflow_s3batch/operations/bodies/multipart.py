@@ -213,7 +213,7 @@ def _tagged(copy: PartsCopy, made: Response) -> Steps[Response]:
     body = f'<Tagging xmlns="{_NAMESPACE}"><TagSet>{tags}</TagSet></Tagging>'.encode()
     version_id = made.headers.get("x-amz-version-id")
     response = yield Request(_PUT_TAGGING, copy.bucket, copy.key, version_id, body=body)
-    why = f"copied, but without its tags: {response.message}"
+    why = f"copied, but without its tags, put them back by hand ({urlencode(copy.tags)}): {response.message}"
     return made if response.is_success else response._replace(message=why)
 
 

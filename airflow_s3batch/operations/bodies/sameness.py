@@ -50,8 +50,9 @@ def has_same_body(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
 
 
 def has_same_metadata(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
-    """Return whether HeadObject's headers *before* and *after* show the same user metadata."""
-    return _metadata(before) == _metadata(after)
+    """Return whether HeadObject's headers *before* and *after* show the same user metadata and content headers."""
+    kept = (name for name in _KEPT_BY_COPIES if name != "content-length")
+    return _metadata(before) == _metadata(after) and all(before.get(name) == after.get(name) for name in kept)
 
 
 def is_md5(e_tag: str, headers: Mapping[str, str]) -> bool:

@@ -25,7 +25,7 @@ from airflow_s3batch.operations.copies import copy_look, copy_managed, copy_prob
 from airflow_s3batch.operations.copies.copy_params import copy_headers, copy_params, copy_problems
 from airflow_s3batch.operations.copies.large_copies import large_copy
 from airflow_s3batch.operations.copies.source_conditions import CONDITIONS, condition_headers
-from airflow_s3batch.operations.copies.target_keys import key_from_columns
+from airflow_s3batch.operations.copies.target_keys import is_respelled, key_from_columns, may_be_respelled
 from airflow_s3batch.operations.copies.traces import is_made_of
 from airflow_s3batch.operations.fields import Column, columns_in, resolved
 from airflow_s3batch.operations.locks.lock_choice import LockChoice
@@ -36,6 +36,8 @@ from airflow_s3batch.operations.verification import Done
 
 _LONG_FROM_BYTES = 256 * 1024**2
 """Copies of more may take longer than other requests."""
+
+ITSELF = Outcome(400, "InvalidRequest", "the target is the object itself; RewriteObject changes objects in place")
 
 _OWN = frozenset({"target_key", *CONDITIONS})
 """Fields whose columns differ from object to object as a rule: they go into each request, not into its call."""
@@ -256,8 +258,7 @@ class CopyObject(Operation):
     def _refusal(self, obj: S3Object, target: str) -> Outcome | None:
         """Return why *obj* is not copied to *target*, as far as is known beforehand."""
         if self.is_itself(obj, target):
-            why = "the target is the object itself; RewriteObject changes objects in place"
-            return Outcome(400, "InvalidRequest", why)
+            return ITSELF
         if (length := len(target.encode())) > 1024:
             return Outcome(400, "KeyTooLongError", f"the copy's key has {length} bytes; S3 takes 1024")
         return None
@@ -272,6 +273,8 @@ class CopyObject(Operation):
             return Outcome(400, self.invalid_code, str(error)[:500])
         if refused := self._refusal(obj, target):
             return refused
+        if may_be_respelled(obj, self, target, context) and (yield from is_respelled(obj, self, target)):
+            return ITSELF
         if obj.size is not None and obj.size <= self._plain_bytes:
             headers = (("x-amz-copy-source", copy_source(obj)), *self._more)
             response = yield Request(self._call, self.target_bucket, target, None, headers)  # type: ignore[arg-type]

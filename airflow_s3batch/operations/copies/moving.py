@@ -16,31 +16,27 @@ from typing import ClassVar, Self
 
 from airflow_s3batch.core.errors import ArgumentError, CapabilityError
 from airflow_s3batch.core.objects import S3Object
-from airflow_s3batch.core.outcomes import Outcome
+from airflow_s3batch.core.outcomes import TARGET_EXISTS, Outcome
 from airflow_s3batch.operations.base import Replay
 from airflow_s3batch.operations.bodies.multipart import e_tag_made
-from airflow_s3batch.operations.bodies.sameness import changed_message, has_same_body, has_same_metadata, is_md5
+from airflow_s3batch.operations.bodies.null_versions import is_suspended
+from airflow_s3batch.operations.bodies.sameness import changed_message, is_md5
 from airflow_s3batch.operations.bodies.skipping import CONFLICTS, HONOURED, IF_ABSENT, IGNORED, REFUSED
-from airflow_s3batch.operations.bodies.sources import (
-    HEAD_SOURCE,
-    HEAD_WITH_CHECKSUM,
-    Headers,
-    e_tag_in,
-    through_source,
-)
+from airflow_s3batch.operations.bodies.sources import HEAD_SOURCE, Headers, e_tag_in, through_source
 from airflow_s3batch.operations.copies import copy_probe
-from airflow_s3batch.operations.copies.copying import CopyObject
+from airflow_s3batch.operations.copies.copying import ITSELF, CopyObject
+from airflow_s3batch.operations.copies.own_copies import is_own_copy
 from airflow_s3batch.operations.copies.source_conditions import condition_headers, unfulfilled
-from airflow_s3batch.operations.copies.traces import is_made_of, is_made_since, is_made_since_job_began
+from airflow_s3batch.operations.copies.target_keys import is_respelled, may_be_respelled
+from airflow_s3batch.operations.copies.traces import is_made_of
 from airflow_s3batch.operations.deletes.deleting import DeleteObject
 from airflow_s3batch.operations.probing import HEAD, HEAD_MAYBE
-from airflow_s3batch.operations.requests import Call, Request, Response, RunContext, Steps
+from airflow_s3batch.operations.requests import BucketFacts, Call, Request, Response, RunContext, Steps
 from airflow_s3batch.operations.verification import Done
 
 MOVED = Outcome(204)
 _CHECKED = Call("HeadObject", {"ChecksumMode": "ENABLED"}, wants_headers=True)
 _GONE = 404
-TARGET_EXISTS = "TargetExists"
 _TAKEN = (
     "the target is there already, and is kept. If it is an object of this manifest that has yet to be moved, clear the "
     "task when it is; MoveObject(…, overwrite=True) overwrites"
@@ -56,22 +52,26 @@ class MoveObject(CopyObject):
 
     Where the manifest names a version, exactly that version is copied and then deleted for good. Where it names none,
     the current object is, under its ETag: in a versioned bucket it gets a delete marker, so that no older version
-    comes to light, and in an unversioned one it is gone. Nothing is deleted that was not copied: an object that is
-    written meanwhile is reported as ``PreconditionFailed`` and stays, and so does one whose copy was overwritten by
-    somebody before it could be looked at.
+    comes to light, and in an unversioned one it is gone (where versioning is suspended, see `DeleteObject`). Nothing is
+    deleted that was not copied: an object that is written meanwhile is reported as ``PreconditionFailed`` and stays,
+    and so does one whose copy was overwritten by somebody before it could be looked at.
 
     A later attempt takes an object that is gone for moved if its target is a copy of it that was made since the job
-    began; the manifest's ETag, or its size where ETags can't be compared, tells. Objects under a lock are copied, and
-    reported with the refusal of the delete.
+    began; the manifest's ETag, or its size where ETags can't be compared, tells. Where the manifest has neither, as a
+    CSV file of buckets and keys, nothing tells: an object that an attempt moved before it died is reported as
+    ``NoSuchKey`` then. Objects under a lock are copied, and reported with the refusal of the delete.
 
     What stands at the target is kept: the copy is made under ``If-None-Match: *``, and an object whose target is there
     already stays and is reported as ``TargetExists``. So it is where the target is the key of another object of
     the manifest, or of two: objects are moved in no certain order, and a later attempt moves those whose targets have
     become free. Where the store ignores that condition the target is looked at first, and what somebody writes to it in
-    the instant between look and copy is overwritten. A target that an earlier attempt has copied before it died is
-    known by its ETag, or by a checksum that both objects show, and by its metadata, if that is copied; under KMS,
-    without checksums, it is not, and the object is reported as above. So of two objects that have one target, one body
-    and the same metadata, a later attempt takes the copy of the first for the second's, and deletes that as well.
+    the instant between look and copy is overwritten.
+
+    A target that an earlier attempt has copied before it died is known by its time, by its ETag or a checksum that both
+    objects show, and by metadata, content headers and tags; under KMS, without checksums, it is not, and the object is
+    reported as above. An object that was reported so stays, however often the task is cleared, until its target is
+    free. But of two objects that have one target and agree in all of that, the second one may be taken for moved and
+    deleted, if the attempt that has moved the first died before it could tell of the second.
 
     Takes the fields of `CopyObject` but for *skip_existing*, for what is skipped would not be moved.
 
@@ -128,6 +128,8 @@ class MoveObject(CopyObject):
             return Outcome(400, self.invalid_code, str(error)[:500])
         if refused := self._refusal(obj, target):
             return refused
+        if may_be_respelled(obj, self, target, context) and (yield from is_respelled(obj, self, target)):
+            return ITSELF
         return (yield from self._moved(obj, target, conditions, context))
 
     def _moved(self, obj: S3Object, target: str, conditions: Headers, context: RunContext) -> Steps[Outcome]:
@@ -139,6 +141,9 @@ class MoveObject(CopyObject):
             return refused
         pinned = (("x-amz-copy-source-if-match", f'"{e_tag}"'),)
         seen = obj._replace(e_tag=e_tag, size=int(head.headers.get("content-length") or 0))
+        refused = yield from through_source(self._delete.refusal(seen, context), self._twins, self.payer)
+        if refused is not None:
+            return refused
         copied = yield from self._copied(seen, target, pinned, context)
         kept = yield from self._kept(seen, target, head, copied, context)
         return kept if kept is not None else (yield from self._deleted(seen, context))
@@ -153,7 +158,7 @@ class MoveObject(CopyObject):
             there = yield Request(_CHECKED, str(self.target_bucket), target)
             if not there.is_success:  # then the condition on the source did not hold
                 return copied.outcome()
-            if not (yield from self._is_ours(obj, head, copied, there, context)):
+            if not (yield from is_own_copy(self, obj, (head, copied, there), context)):
                 return Outcome(412, TARGET_EXISTS, f"the original is kept: {_TAKEN}")
             why = ""
         else:
@@ -173,27 +178,17 @@ class MoveObject(CopyObject):
         """Copy *obj* if nothing stands at *target*; a look tells where the store does not, or after gigabytes only."""
         if self.overwrite:
             return (yield from self.copied(obj, target, pinned, context))
-        known = context.capabilities
+        place, known = S3Object(str(self.target_bucket), target), context.capabilities
+        if is_suspended(place, context):  # there a copy takes the place of the null version, also of one that is hidden
+            below = yield Request(HEAD, place.bucket, target, "null")
+            if below.is_success:
+                return Response(412, {}, b"", TARGET_EXISTS, _TAKEN)
         absence = known.findings.get("target_absence", HONOURED if known.is_aws else IGNORED)
         if absence != HONOURED or self._is_large(obj):
-            there = yield Request(HEAD_MAYBE, str(self.target_bucket), target)
+            there = yield Request(HEAD_MAYBE, place.bucket, target)
             if there.status != _GONE:
                 return Response(412, {}, b"", TARGET_EXISTS, _TAKEN) if there.is_success else there
         return (yield from self.copied(obj, target, pinned, context, () if absence == REFUSED else IF_ABSENT))
-
-    def _is_ours(
-        self, obj: S3Object, head: Response, copied: Response, there: Response, context: RunContext
-    ) -> Steps[bool]:
-        """Return whether *there* shows a copy of *obj*, which *head* shows, that an earlier try or attempt has made."""
-        is_by_us = copied.is_retried and is_made_since(head, there)
-        if not is_by_us and not (context.is_replay and is_made_since_job_began(there, context)):
-            return False
-        if self.metadata is None and not has_same_metadata(head.headers, there.headers):
-            return False  # another object's copy, with the same body
-        if has_same_body(head.headers, there.headers):
-            return True
-        checked = yield Request(HEAD_WITH_CHECKSUM, obj.bucket, obj.key, obj.version_id, self.payer)
-        return checked.is_success and has_same_body(checked.headers, there.headers)
 
     def _gone(self, obj: S3Object, target: str, response: Response, context: RunContext) -> Steps[Outcome]:
         """Return what it means that the source can't be read: if it is gone, an earlier attempt may have moved it."""
@@ -231,6 +226,9 @@ class MoveObject(CopyObject):
     def marks(self, obj: S3Object) -> frozenset[str]:  # noqa: D102
         return super().marks(obj) | {"object"}
 
+    def object_problems(self, obj: S3Object, facts: BucketFacts) -> list[str]:  # noqa: D102
+        return self._delete.object_problems(obj, facts)
+
     def compared(self, obj: S3Object, done: Done) -> Steps[Outcome]:  # noqa: D102
         is_pinned = obj.e_tag is not None or obj.version_id is not None
         outcome = yield from super().compared(obj, done._replace(is_pinned=is_pinned))
@@ -254,6 +252,10 @@ class MoveObject(CopyObject):
 
     def iam_actions(self) -> set[str]:  # noqa: D102
         return super().iam_actions() | self._delete.iam_actions()
+
+    def iam_places(self, *, is_managed: bool = False) -> dict[str, set[str]]:  # noqa: D102
+        found = super().iam_places(is_managed=is_managed)
+        return {**found, "target": found["target"] | {"s3:GetObjectTagging"}}
 
 
 def _refused(obj: S3Object, e_tag: str, why: str) -> Outcome | None:

@@ -7,7 +7,10 @@ from typing import Any
 
 from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.objects import S3Object
+from airflow_s3batch.operations.bodies.sources import HEAD_SOURCE
 from airflow_s3batch.operations.fields import Column, columns_in
+from airflow_s3batch.operations.probing import HEAD_MAYBE
+from airflow_s3batch.operations.requests import Request, RunContext, Steps
 
 TargetKey = Column | Sequence[str | Column]
 
@@ -61,3 +64,26 @@ def key_from_columns(target_key: TargetKey, obj: S3Object, operation: str) -> st
     if not key:
         raise ArgumentError(f"{operation}: target_key is empty")
     return key
+
+
+def may_be_respelled(obj: S3Object, copy: Any, target: str, context: RunContext) -> bool:
+    """
+    Return whether the key *target* of *copy*'s bucket may be *obj* itself to a store that keeps objects in folders.
+
+    Such stores take ``a//b`` and ``/a/b`` for ``a/b``; AWS does not.
+    """
+    if context.capabilities.is_aws or copy.target_bucket != obj.bucket:
+        return False
+    return _path(target) == _path(obj.key)
+
+
+def is_respelled(obj: S3Object, copy: Any, target: str) -> Steps[bool]:
+    """Return whether the store shows one object under both keys."""
+    there = yield Request(HEAD_MAYBE, str(copy.target_bucket), target)
+    own = yield Request(HEAD_SOURCE, obj.bucket, obj.key, obj.version_id)
+    shown = [[head.headers.get(name) for name in ("etag", "last-modified", "content-length")] for head in (there, own)]
+    return there.is_success and own.is_success and shown[0] == shown[1]
+
+
+def _path(key: str) -> list[str]:
+    return [part for part in key.split("/") if part not in ("", ".")]

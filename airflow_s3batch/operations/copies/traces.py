@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from email.utils import parsedate_to_datetime
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.operations.requests import Response, RunContext
 
 _LEEWAY_S = 2.0  # both times are rounded to seconds
+_ROUNDING_S = 1.0  # and less than that is lost of what lies between the two
 
 
 def is_made_of(obj: S3Object, head: Response, context: RunContext) -> bool:
@@ -33,11 +35,12 @@ def _may_differ(was: str | None, seen: str, head: Response) -> bool:
 
 def is_made_since_job_began(head: Response, context: RunContext) -> bool:
     """Return whether *head* shows an object that was written since the first attempt began, by the store's clock."""
-    try:
-        now, written = (parsedate_to_datetime(head.headers.get(name, "")) for name in ("date", "last-modified"))
-    except (TypeError, ValueError):
-        return False
-    return (now - written).total_seconds() < context.elapsed_s() + _LEEWAY_S
+    return _age_s(head) < context.elapsed_s() + _LEEWAY_S
+
+
+def is_made_by_earlier_attempt(head: Response, context: RunContext) -> bool:
+    """Return whether *head* shows an object that was written since the job began, and before this attempt did."""
+    return is_made_since_job_began(head, context) and _age_s(head) > context.attempt_s() - _ROUNDING_S
 
 
 def is_made_since(begun: Response, head: Response) -> bool:
@@ -48,3 +51,12 @@ def is_made_since(begun: Response, head: Response) -> bool:
     except (TypeError, ValueError):
         return False
     return (then - written).total_seconds() <= _LEEWAY_S
+
+
+def _age_s(head: Response) -> float:
+    """Return how long ago the object that *head* shows was written, by the store's clock; infinity if untold."""
+    try:
+        now, written = (parsedate_to_datetime(head.headers.get(name, "")) for name in ("date", "last-modified"))
+    except (TypeError, ValueError):
+        return math.inf
+    return (now - written).total_seconds()

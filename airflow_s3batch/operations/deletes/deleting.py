@@ -21,6 +21,7 @@ from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
 from airflow_s3batch.core.verdicts import Verdict, verdict_for
 from airflow_s3batch.operations.base import Operation, Replay
+from airflow_s3batch.operations.bodies.null_versions import is_suspended, null_version_loss
 from airflow_s3batch.operations.bodies.sameness import changed_message
 from airflow_s3batch.operations.bodies.sources import e_tag_in
 from airflow_s3batch.operations.deletes.delete_xml import DELETED, delete_results, delete_xml, fits_xml
@@ -58,6 +59,9 @@ class DeleteObject(Operation):
     gone for good. Such a delete is conditional on the manifest's ETag (or on that of a HEAD just before, if the
     manifest has none): an object that changed is reported as ``PreconditionFailed`` and stays. Bodies are told apart
     by ETag: one that was written again with the same bytes is the same object.
+
+    Where versioning is suspended, S3 puts the marker in the place of the null version, whichever version is current. If
+    that would lose an older body, which lies below the current one, the object is refused (``InvalidRequest``).
 
     A version that is a delete marker is deleted like any other, which brings the version below it back. Where a bucket
     has MFA Delete enabled, versions can't be deleted by a job (each request would need a code of its own); deletes
@@ -105,27 +109,34 @@ class DeleteObject(Operation):
         return [MFA_PROBLEM] if obj.version_id and facts.mfa_delete == "Enabled" else []
 
     def is_batchable(self, obj: S3Object, context: RunContext) -> bool:  # noqa: D102
-        if not fits_xml(obj.key) or self.columns() or self._needs_mfa(obj, context):
+        has_columns: tuple[str, ...] = self._column_names  # type: ignore[attr-defined]
+        if not fits_xml(obj.key) or has_columns or self._needs_mfa(obj, context):
             return False
         if obj.version_id is not None:
             return obj.version_id != "null"
+        if is_suspended(obj, context):
+            return False
         if self.allow_unconditional:
             return True
-        return obj.e_tag is not None and context.capabilities.findings.get("bulk_conditions", _HONOURED) == _HONOURED
+        return bool(obj.e_tag) and context.capabilities.findings.get("bulk_conditions", _HONOURED) == _HONOURED
 
     def _needs_mfa(self, obj: S3Object, context: RunContext) -> bool:
         return bool(obj.version_id) and context.capabilities.bucket(obj.bucket).mfa_delete == "Enabled"
 
-    def _refusal(self, obj: S3Object, context: RunContext) -> Outcome | None:
+    def refusal(self, obj: S3Object, context: RunContext) -> Steps[Outcome | None]:
+        """Return why *obj* is not deleted, as far as that can be told before it is tried."""
         if self._needs_mfa(obj, context):
             return Outcome(403, MFA_REQUIRED, MFA_PROBLEM)
         is_ignored = context.capabilities.findings.get("single_conditions") == _IGNORED
         if is_ignored and obj.version_id is None and not self.allow_unconditional:
             return Outcome(400, "InvalidRequest", "the store ignores If-Match on deletes; see allow_unconditional")
-        return None
+        if obj.version_id or not is_suspended(obj, context):
+            return None
+        return (yield from null_version_loss(obj, (yield Request(HEAD, obj.bucket, obj.key)), context))
 
     def steps(self, obj: S3Object, context: RunContext) -> Steps[Outcome]:  # noqa: D102
-        if (refused := self._refusal(obj, context)) is not None:
+        refused = yield from self.refusal(obj, context)
+        if refused is not None:
             return refused
         if self.allow_unconditional or (obj.version_id and obj.version_id != "null"):
             response = yield Request(self._single, obj.bucket, obj.key, obj.version_id)
@@ -133,7 +144,7 @@ class DeleteObject(Operation):
         if obj.version_id == "null":
             return (yield from self._null_steps(obj, context))
         e_tag = obj.e_tag
-        if e_tag is None:
+        if not e_tag:
             seen = _seen_e_tag(obj, (yield Request(HEAD, obj.bucket, obj.key)), context)
             if isinstance(seen, Outcome):
                 return seen
@@ -205,7 +216,7 @@ class DeleteObject(Operation):
             again = []
             for number in waiting:
                 obj = objects[number]
-                outcome = told.get((obj.key, obj.version_id or "")) or told.get((obj.key, ""))
+                outcome = _told_of(obj, told, objects)
                 if outcome is None or outcome.error_code in _CONDITION_CODES:
                     outcome = yield from self._followed_up(obj, outcome, followed)
                 elif outcome.error_code and verdict_for(outcome.http_status, outcome.error_code) in _RETRIED:
@@ -275,6 +286,14 @@ class DeleteObject(Operation):
 _RETRIED = frozenset({Verdict.RETRY, Verdict.THROTTLE})
 
 
+def _told_of(obj: S3Object, told: Mapping[tuple[str, str], Outcome], batch: Sequence[S3Object]) -> Outcome | None:
+    """Return what *told* says of *obj*; where it names the key alone, that may be another version in the *batch*."""
+    found = told.get((obj.key, obj.version_id or ""))
+    if found is not None or (obj.key, "") not in told:
+        return found
+    return told[obj.key, ""] if sum(other.key == obj.key for other in batch) == 1 else None
+
+
 def _if_match(e_tag: str) -> tuple[tuple[str, str], ...]:
     """Return the condition's header; a delete marker has no ETag and gets none."""
     return (("if-match", f'"{e_tag}"'),) if e_tag else ()
@@ -289,11 +308,11 @@ def _seen_e_tag(obj: S3Object, head: Response, context: RunContext) -> str | Out
     seen = head.headers.get("etag", "").strip('"')
     if not seen:
         return Outcome(400, "InvalidRequest", "the store shows no ETag, so a newer body could not be told apart")
-    why = _difference(obj, seen, head, context)
+    why = body_difference(obj, seen, head, context)
     return Outcome(412, "PreconditionFailed", why) if why else seen
 
 
-def _difference(obj: S3Object, seen: str, head: Response, context: RunContext) -> str:
+def body_difference(obj: S3Object, seen: str, head: Response, context: RunContext) -> str:
     """Return why what *head* shows is not the manifest's object; empty if it is, as far as anybody can tell."""
     if obj.e_tag not in (None, seen):
         return changed_message(obj.e_tag, seen)

@@ -24,6 +24,7 @@ from airflow_s3batch.operations.bodies.content import CONTENT_HEADERS, META, Con
 from airflow_s3batch.operations.bodies.encryption import EncryptionChoice
 from airflow_s3batch.operations.bodies.head_look import declared_differences
 from airflow_s3batch.operations.bodies.multipart import LONG_S, PART_REQUESTS, MultipartCalls
+from airflow_s3batch.operations.bodies.null_versions import null_version_loss
 from airflow_s3batch.operations.bodies.sameness import changed_message, is_copy_of
 from airflow_s3batch.operations.bodies.sources import Headers, copy_source
 from airflow_s3batch.operations.copies.copy_params import threshold_problems
@@ -50,7 +51,8 @@ class RewriteObject(Operation):
 
     What is not named stays: storage class, encryption, metadata, content headers, tags, ACL and lock settings. Objects
     that are already as wanted are left alone and count as successes. In a versioned bucket the rewritten object is a
-    new version, and the old one stays as it was. Noncurrent versions are refused (a copy would make them current).
+    new version, and the old one stays as it was. Noncurrent versions are refused (a copy would make them current), and
+    so is, where versioning is suspended, an object below which a null version lies: S3 would put the copy in its place.
 
     Objects above 5 GiB, and above *multipart_threshold_bytes*, are copied in parts, and the last request carries the
     condition; they may get another ETag, and lose their annotations. A rewrite in parts that is cut off leaves an
@@ -153,6 +155,8 @@ class RewriteObject(Operation):
         if head.is_success and self.is_done(head) and (yield from self._is_meant(obj, head, context)):
             return _already_so(obj, head)
         if refused := (head.outcome() if not head.is_success else refusal(obj, head)):
+            return refused
+        if refused := (yield from null_version_loss(obj, head, context)):
             return refused
         return (yield from self._rewritten(obj, head, context))
 

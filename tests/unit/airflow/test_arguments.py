@@ -7,18 +7,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from fakes import SetTag
 
 from airflow_s3batch import (
+    AthenaToManifestOperator,
     BatchOperationOperator,
+    BatchRehearsalOperator,
     BatchReportOperator,
     InventoryToManifestOperator,
+    ListObjectsToManifestOperator,
+    ManagedBatchJobOperator,
+    S3BatchCleanupOperator,
     S3InventorySensor,
     s3_batch_job,
 )
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.hooks.arguments import as_int, as_moment, is_template
+from airflow_s3batch.operations import PutObjectTagging
+from airflow_s3batch.sources import Listing
 
+PLACE: dict[str, Any] = {"where": "TRUE", "job_url": "s3://ops/s3batch"}
 JOB: dict[str, Any] = {
     "group_id": "job",
     "inventory": "s3://inv/lake/daily",
@@ -31,6 +40,76 @@ JOB: dict[str, Any] = {
 def manifest_operator(**changes: Any) -> InventoryToManifestOperator:
     arguments = {name: JOB[name] for name in ("inventory", "where", "job_url")}
     return InventoryToManifestOperator(task_id="manifest", **{**arguments, **changes})
+
+
+def test_a_config_object_of_botocores_is_told_while_the_dag_is_parsed(dag: Any) -> None:
+    """In a task, or where it waits in the triggerer, it would be of no use."""
+    config = Config(read_timeout=9)
+    told = "botocore_config is a Config, expected a dict such as"
+    with pytest.raises(ArgumentError, match=told):
+        manifest_operator(botocore_config=config)
+    with pytest.raises(ArgumentError, match=told):
+        S3InventorySensor(task_id="wait", inventory="s3://inv/lake", botocore_config=config)
+    with pytest.raises(ArgumentError, match=told):
+        BatchOperationOperator.partial(task_id="run", operation=SetTag("team"), botocore_config=config)
+    with pytest.raises(ArgumentError, match=rf"s3_batch_job 'job': {told}"):
+        s3_batch_job(**JOB, botocore_config=config)
+
+
+TAGGING = PutObjectTagging({"a": "b"})
+AWS: dict[str, Any] = {"role_arn": "arn:aws:iam::123456789012:role/batch", "job_url": "s3://ops/s3batch"}
+FLAGS: list[tuple[Any, dict[str, Any], list[str]]] = [
+    (ListObjectsToManifestOperator, {"prefix": "s3://lake", **PLACE}, ["versions", "owners", "resume"]),
+    (AthenaToManifestOperator, {"table": "lake.t", **PLACE}, ["uses_workgroup_output", "cancel_on_kill"]),
+    (BatchOperationOperator, {"operation": TAGGING, "shard": {}}, ["resume"]),
+    (BatchOperationOperator.partial, {"operation": TAGGING}, ["resume"]),
+    (
+        BatchRehearsalOperator,
+        {"operation": TAGGING, "shards": [], "objects": 5, "operation_task_id": "run"},
+        ["resume"],
+    ),
+    (
+        ManagedBatchJobOperator,
+        {"operation": TAGGING, "manifest_url": "s3://lists/a.csv", **AWS},
+        ["resume", "manifest_has_versions"],
+    ),
+    (ManagedBatchJobOperator.partial, {"operation": TAGGING, **AWS}, ["resume", "manifest_has_versions"]),
+    (
+        S3BatchCleanupOperator,
+        {"job_url": "s3://ops/s3batch", "older_than": timedelta(days=9)},
+        ["keep_failed", "keep_reports", "allow_bucket_root"],
+    ),
+]
+
+
+@pytest.mark.parametrize("value", ["{{ params.flag }}", "false", None])
+@pytest.mark.parametrize(
+    ("make", "arguments", "flag"), [(make, arguments, flag) for make, arguments, flags in FLAGS for flag in flags]
+)
+@pytest.mark.filterwarnings("ignore:Task 'task' was never mapped")
+def test_a_text_is_no_flag(make: Any, arguments: dict[str, Any], flag: str, value: Any) -> None:
+    """Any text would be a yes: "false" would list all versions, and a template that nobody renders would, too."""
+    with pytest.raises(ArgumentError, match=rf"{flag}={value!r} is neither True nor False \(it can't be a template\)"):
+        make(task_id="task", **{**arguments, flag: value})
+
+
+@pytest.mark.parametrize("value", ["{{ params.flag }}", "false"])
+def test_a_text_is_no_flag_of_a_job_either(dag: Any, value: str) -> None:
+    with pytest.raises(ArgumentError, match=rf"s3_batch_job 'job': resume={value!r} is neither True nor False"):
+        s3_batch_job(**JOB, resume=value)  # type: ignore[arg-type]
+    listed = {**JOB, "inventory": None, "source": Listing("s3://lake", versions=value)}  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=rf"s3_batch_job 'job': versions={value!r} is neither True nor False"):
+        s3_batch_job(**listed)
+
+
+def test_where_to_wait_is_no_text() -> None:
+    """Any text would mean the triggerer."""
+    for make, arguments in (
+        (S3InventorySensor, {"inventory": "s3://inv/lake"}),
+        (AthenaToManifestOperator, FLAGS[1][1]),
+    ):
+        with pytest.raises(ArgumentError, match="deferrable='false' is neither True nor False"):
+            make(task_id="wait", deferrable="false", **arguments)
 
 
 def test_literal_mistakes_are_told_together() -> None:

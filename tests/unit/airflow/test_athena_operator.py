@@ -116,6 +116,21 @@ def test_a_deferrable_task_waits_in_the_triggerer(planner: dict[str, Any], queri
     assert planner["source"].watch.sent == {"q-1"}
 
 
+def test_a_task_that_waits_in_the_triggerer_is_still_planning(
+    planner: dict[str, Any], queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job's page has no failure to show while the query runs."""
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("airflow_s3batch.operators.plan_news.push", lambda _ti, _key, news: told.append(news()))
+    queries.states = ["RUNNING", "SUCCEEDED"]
+    ti = TaskInstance(task_id="manifest")
+    task = operator(deferrable=True)
+    with pytest.raises(TaskDeferred):
+        execute(task, ti)
+    task.execute_complete({"ti": ti}, {"status": "over", "query_id": "q-1"})
+    assert [(news["state"], news["reason"]) for news in told] == [("planning", "")] * 2 + [("published", "")]
+
+
 def test_trouble_of_the_trigger_is_the_tasks(planner: dict[str, Any]) -> None:
     event = {"status": "error", "message": "no such query", "is_retryable": False, "query_id": "q-1"}
     with pytest.raises(AirflowFailException, match="no such query"):
@@ -211,6 +226,16 @@ def test_wrong_arguments_are_told_while_the_dag_is_parsed(arguments: dict[str, A
 def test_templates_wait_for_the_run() -> None:
     task = operator(table="{{ var.value.table }}", dt="{{ ds }}", workgroup="{{ params.group }}", where="{{ x }}")
     assert task.table == "{{ var.value.table }}"
+
+
+def test_names_stay_texts_where_the_dag_renders_native_objects() -> None:
+    """Such as a partition that is called after a day, in digits."""
+    from airflow.sdk import DAG
+
+    with DAG("native", schedule=None, render_template_as_native_obj=True) as dag:
+        task = operator(dt="{{ ds_nodash }}", workgroup="{{ group }}")
+    task.render_template_fields({"ds_nodash": "20261101", "group": "7"}, dag.get_template_env())
+    assert (task.source().dt, task.workgroup) == ("20261101", "7")
 
 
 def test_a_query_of_ones_own_needs_no_where() -> None:

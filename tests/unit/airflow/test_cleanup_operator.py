@@ -44,6 +44,23 @@ def test_templates_are_looked_at_when_they_are_rendered() -> None:
     )
 
 
+@pytest.mark.parametrize("limit", ["max_jobs", "max_objects"])
+def test_a_limit_that_renders_to_a_native_none_stops_the_cleanup(limit: str, context: dict[str, Any]) -> None:
+    """``None`` is no limit, and nobody has said that."""
+    from airflow.sdk import DAG
+
+    with DAG("native", schedule=None, render_template_as_native_obj=True) as dag:
+        task = S3BatchCleanupOperator(
+            task_id="cleanup",
+            job_url="s3://ops/jobs",
+            older_than=timedelta(days=90),
+            **{limit: "{{ conf.get('most') }}"},
+        )
+    task.render_template_fields({"conf": {}}, dag.get_template_env())
+    with pytest.raises(ArgumentError, match=f"{limit} rendered to None"):
+        task.run(context)
+
+
 @pytest.mark.parametrize(
     ("state", "is_at_work"),
     [("success", False), ("failed", False), ("running", True), ("queued", True), ("a state of a later Airflow", True)],

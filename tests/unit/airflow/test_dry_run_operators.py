@@ -45,7 +45,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise asked["then"]
         return Rehearsal(operation.name, objects, 1_500, Tally(objects), requests=objects, seconds=1.25)
 
-    for name, function in (("shard", run_shard), ("rehearsal", rehearse)):
+    for name, function in (("shards.shard", run_shard), ("checks.rehearsal", rehearse)):
         module = types.ModuleType(f"airflow_s3batch.engine.{name}")
         setattr(module, function.__name__, function)
         monkeypatch.setitem(sys.modules, module.__name__, module)

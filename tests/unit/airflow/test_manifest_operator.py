@@ -90,7 +90,7 @@ def test_rendered_nonsense_fails_without_retries() -> None:
     task.where, task.max_objects = "", "x"
     with pytest.raises(AirflowFailException, match="max_objects='x' is not a whole number"):
         execute(task, TaskInstance())
-    task.max_objects = None
+    task.max_objects = 5
     with pytest.raises(AirflowFailException, match="an empty filter would select every object"):
         execute(task, TaskInstance())
 
@@ -106,15 +106,70 @@ def test_guard_that_renders_to_nothing_stops_the_job(planner: dict[str, Any], gu
     assert "selection" not in planner
 
 
-def test_guard_that_renders_to_a_native_none_is_off(planner: dict[str, Any]) -> None:
-    """Where the Dag renders native objects, ``None`` is said, not left over."""
+@pytest.mark.parametrize("name", ["max_objects", "keep_versions", "exclude", "since", "sample", "max_bytes", "as_of"])
+def test_limit_that_renders_to_a_native_none_stops_the_job(planner: dict[str, Any], name: str) -> None:
+    """Where the Dag renders native objects, ``dag_run.conf.get(…)`` leaves ``None`` of what nobody has said."""
     from airflow.sdk import DAG
 
-    with DAG("native", schedule=None, render_template_as_native_obj=True):
-        task = operator(max_objects="{{ params.limit }}")
-    task.render_template_fields({"params": {"limit": None}})
+    with DAG("native", schedule=None, render_template_as_native_obj=True) as dag:
+        task = operator(**{name: "{{ conf.get('limit') }}"})
+    task.render_template_fields({"conf": {}}, dag.get_template_env())
+    with pytest.raises(AirflowFailException, match=f"{name} rendered to None, which would turn it off"):
+        execute(task, TaskInstance())
+    assert "selection" not in planner
+
+
+def test_sql_stays_text_where_the_dag_renders_native_objects(planner: dict[str, Any]) -> None:
+    """A quoted day is a text, and not a number of years, less one, less one."""
+    from airflow.sdk import DAG
+
+    with DAG("native", schedule=None, render_template_as_native_obj=True) as dag:
+        task = operator(where="{{ params.where }}", columns={"day": "'{{ ds }}'"}, max_objects="{{ params.most }}")
+    task.render_template_fields({"ds": "2026-11-01", "params": {"where": "True", "most": 5}}, dag.get_template_env())
     execute(task, TaskInstance())
-    assert planner["selection"].guards.max_objects is None
+    selection = planner["selection"]
+    assert (selection.where, selection.columns) == ("True", {"day": "'2026-11-01'"})
+    assert selection.guards.max_objects == 5
+
+
+@pytest.mark.parametrize("given", ["", " ", ["logs/", ""]])
+def test_parameter_that_a_run_is_given_empty_is_an_error(planner: dict[str, Any], given: Any) -> None:
+    """Say, a field that somebody has emptied in the form that starts the run; what the Dag itself says counts."""
+    from airflow.sdk import DAG
+
+    def form() -> tuple[DAG, Any]:
+        with DAG("form", schedule=None, params={"prefix": "docs/", "suffix": ""}) as dag:
+            return dag, operator(where="starts_with(key, $prefix) AND ends_with(key, $suffix)")
+
+    dag, task = form()
+    with pytest.raises(AirflowFailException, match="'prefix' rendered to"):
+        execute(task, TaskInstance(), params=params_of_run(dag, task, {"prefix": given}))
+    assert "selection" not in planner
+    dag, task = form()
+    execute(task, TaskInstance(), params=params_of_run(dag, task, {"suffix": ".gz"}))
+    assert planner["selection"].params == {"prefix": "docs/", "suffix": ".gz"}
+
+
+def params_of_run(dag: Any, task: Any, conf: dict[str, Any]) -> dict[str, Any]:
+    """Return what Airflow makes of the params of Dag, task and run; it writes the run's into those of the task."""
+    from airflow.sdk.definitions.param import process_params
+
+    return dict(process_params(dag, task, conf, suppress_exception=False))
+
+
+@pytest.mark.parametrize(("conf", "cutoff"), [({}, "2026-11-02"), ({"cutoff": "2026-01-01"}, "2026-01-01")])
+def test_what_a_run_is_given_counts_more_than_a_parameters_template(
+    planner: dict[str, Any], conf: dict[str, Any], cutoff: str
+) -> None:
+    """Say, to do once more what another day would have done."""
+    from airflow.sdk import DAG
+
+    with DAG("daily", schedule=None) as dag:
+        task = operator(where="last_modified_date < $cutoff", params={"cutoff": "{{ ds }}"})
+    params = params_of_run(dag, task, conf)
+    task.render_template_fields({"ds": "2026-11-02", "params": params})
+    execute(task, TaskInstance(), params=params)
+    assert planner["selection"].params == {"cutoff": cutoff}
 
 
 def test_params_that_every_run_must_be_given(planner: dict[str, Any]) -> None:

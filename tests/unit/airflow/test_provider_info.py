@@ -9,6 +9,7 @@ from pathlib import Path
 
 import airflow
 import jsonschema
+import pytest
 
 from airflow_s3batch.get_provider_info import get_provider_info
 
@@ -37,3 +38,11 @@ def test_every_module_and_class_that_is_named_exists() -> None:
     for path in info["notifications"]:
         module, _, name = path.rpartition(".")
         assert getattr(importlib.import_module(module), name).__name__ == name
+
+
+@pytest.mark.parametrize("kind", ["operators", "sensors", "hooks", "triggers"])
+def test_every_public_class_is_in_a_module_that_is_named(kind: str) -> None:
+    """Whoever looks for what the provider has finds all of it."""
+    package = importlib.import_module(f"airflow_s3batch.{kind}")
+    homes = {getattr(package, name).__module__ for name in package.__all__}
+    assert homes <= {module for entry in get_provider_info()[kind] for module in entry["python-modules"]}

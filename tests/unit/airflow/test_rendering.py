@@ -118,6 +118,8 @@ from test_rendering import serialized
 with DAG("d", schedule=None) as dag:
     s3_batch_job("job", inventory="s3://inv/lake", where="TRUE", operation=SetTag("k", {{"b": "1", "a": "2"}}),
         job_url="s3://ops/x", tolerate={{"NoSuchKey", "AccessDenied", "SlowDown", "InvalidRequest"}})
+    s3_batch_job("sets", inventory="s3://inv/lake", where="TRUE", operation=SetTag("k"), job_url="s3://ops/x",
+        planning_tasks=2, allowed_buckets={{"a", "b", "c", "d"}}, allowed_prefixes=frozenset({{"e", "f", "g", "h"}}))
     s3_batch_job("aws", inventory="s3://inv/lake", where="TRUE", operation=PutObjectTagging({{"b": "1", "a": "2"}}),
         job_url="s3://ops/x", tolerate={{"NoSuchKey", "AccessDenied", "SlowDown", "InvalidRequest"}},
         engine="managed", role_arn="arn:aws:iam::123456789012:role/batch")
@@ -266,13 +268,47 @@ def test_managed_operator_is_rendered() -> None:
         priority="{{ priority }}",
         description="{{ run_id }}",
         job_tags={"run": "{{ run_id }}"},
+        expected_bucket_owner="{{ account }}",
     )
     task.render_template_fields({"run_id": "manual__1", "role": "arn", "account": "1", "priority": 7})
     assert task.operation == PutObjectTagging({"run": "manual__1"})
-    assert (task.role_arn, task.account_id, task.priority) == ("arn", "1", "7")
+    assert (task.role_arn, task.account_id, task.priority, task.expected_bucket_owner) == ("arn", "1", "7", "1")
     assert (task.description, task.job_tags) == ("manual__1", {"run": "manual__1"})
     label = task.get_template_env().from_string(managed.MAP_INDEX_TEMPLATE).render(task=task)
     assert label == "lake · 50,000 objects"
+
+
+def test_an_account_stays_text_where_the_dag_renders_native_objects() -> None:
+    """Twelve digits are no number, and neither is a version."""
+    from airflow.sdk import DAG
+
+    with DAG("native", schedule=None, render_template_as_native_obj=True) as dag:
+        task = ManagedBatchJobOperator(
+            task_id="run",
+            operation=PutObjectTagging({"a": "b"}),
+            bucket={"job": "s3://ops/s3batch/job-1", "bucket": "lake", "rows": 50_000},
+            role_arn="{{ role }}",
+            account_id="{{ account }}",
+            priority="{{ priority }}",
+            job_tags={"version": "{{ version }}"},
+        )
+    values = {"role": "arn", "account": "123456789012", "priority": "7", "version": "01.10"}
+    task.render_template_fields(values, dag.get_template_env())
+    assert (task.account_id, task.job_tags, task.priority) == ("123456789012", {"version": "01.10"}, 7)
+
+
+def test_what_another_task_gives_is_no_template() -> None:
+    """Neither SQL nor anything else of a mapped task is rendered that has come through XCom."""
+    values = {"where": "key LIKE '{{ secret }}'", "job_url": "s3://ops/{{ secret }}"}
+    task = InventoryToManifestOperator(task_id="manifest", inventory="s3://inv/lake", **values)
+    task._do_render_template_fields(
+        task,
+        task.template_fields,
+        {"secret": "told"},
+        task.get_template_env(),
+        {id(task.where)},
+    )
+    assert (task.where, task.job_url) == (values["where"], "s3://ops/told")
 
 
 def test_several_operations_are_rendered_and_shown(dag: Any) -> None:

@@ -49,6 +49,8 @@ def test_an_administrator_sets_the_default_for_all_jobs(monkeypatch: pytest.Monk
         ({"max_active_tis_per_dagrun": 24, "task_args": {"run": {"max_active_tis_per_dagrun": 5}}}, 5),
         ({**ROLE, "deferrable": False}, 8),
         ({**ROLE, "deferrable": True}, None),
+        ({**ROLE, "default_args": {"deferrable": True}}, None),
+        ({**ROLE, "default_args": {"deferrable": True}, "deferrable": False}, 8),
     ],
 )
 def test_what_is_said_closest_to_the_task_counts(dag: Any, arguments: dict[str, Any], expected: int | None) -> None:

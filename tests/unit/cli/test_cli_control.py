@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ from cli_jobs import DENIED, OK, s3batch, write_job
 
 from airflow_s3batch.cli import asking, aws_jobs, exits
 from airflow_s3batch.cli.commands import status
+from airflow_s3batch.cli.main import carry_out
+from airflow_s3batch.cli.parser import make_parser
 from airflow_s3batch.core.control import Control, read_control
 from airflow_s3batch.core.errors import AccessError
 from airflow_s3batch.core.layout import GenerationLayout, JobLayout, shared_rates
@@ -206,6 +209,26 @@ def test_status_is_watched_until_every_shard_is_done(
     assert told[0]["rate"] is None
     assert all(look["rate"] > 0 for look in told[1:])
     assert slept == [1.0] * 4, "a store is not asked more often"
+
+
+def test_each_look_reaches_a_pipe_at_once(
+    store: MemoryStorage, job: JobLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``status --watch --json | jq``: standard output keeps what goes to a pipe until some kilobytes are together."""
+    begun(store, job, [100])
+    pipe = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BufferedWriter(pipe)))
+    seen: list[int] = []
+
+    def look(_: float) -> None:
+        seen.append(len(pipe.getvalue().splitlines()))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(status.time, "sleep", look)
+    args = make_parser().parse_args(["status", str(job.url), "--json", "--watch"])
+    assert carry_out(args, lambda _: store) == exits.INTERRUPTED
+    assert seen == [1, 2]
 
 
 class Jobs:

@@ -251,3 +251,28 @@ def test_cleanup_asks_before_it_removes(storage: MemoryStorage) -> None:
     assert layout.job in storage.files
     assert s3batch(storage, *asked, "--yes").code == 0
     assert layout.job not in storage.files
+
+
+def test_a_user_without_a_name_may_clean_up(storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some containers run as a number that no file knows."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    write_job(storage, [("a", OK)])
+    ran = s3batch(storage, "cleanup", URL, "--older-than", "7d", "--yes")
+    assert ran.code == 0, ran.err
+    assert json.loads(storage.files[JOBS / "cleanup/last.json"])["by"]["user"] == "somebody"
+
+
+def test_an_end_of_input_is_no_yes(storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-D, where somebody is asked whether to remove."""
+    layout = write_job(storage, [("a", OK)])
+    for url in storage.files:
+        storage.modified[url] = at("01T00:00")
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin", terminal)
+    ran = s3batch(storage, "cleanup", URL, "--older-than", "7d", "--keep-last", "0")
+    assert (ran.code, layout.job in storage.files) == (2, True), ran.err

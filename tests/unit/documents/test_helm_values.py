@@ -6,13 +6,15 @@ Read off the chart's ``values.schema.json``, which is not in this repository: ht
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-VALUES: dict[str, Any] = yaml.safe_load((Path(__file__).parents[3] / "deploy" / "helm" / "values.yaml").read_text())
+ROOT = Path(__file__).parents[3]
+VALUES: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "helm" / "values.yaml").read_text())
 RESOURCES = {"cpu": str, "memory": str, "ephemeral-storage": str}
 ASKED = {"requests": RESOURCES, "limits": RESOURCES}
 ACCOUNT = {"create": bool, "annotations": {"eks.amazonaws.com/role-arn": str}}
@@ -67,10 +69,12 @@ def test_options_are_texts_or_numbers() -> None:
 
 
 def test_disks_hold_what_a_planning_task_may_take() -> None:
-    """``staging_limit`` is 20 GB by default, and the volume has to be larger."""
-    for kind, least in (("celery", 20), ("kubernetes", 1)):
+    """``staging_limit`` is 20 GB by default, and the volume has to be larger; a pod for it is the page's example."""
+    page = (ROOT / "docs" / "deploying" / "kubernetes.md").read_text()
+    (planning,) = re.findall(r'"manifest": {"executor_config": pod\("\w+", "(\w+)"\)}', page)
+    limits = {"celery": VALUES["workers"]["celery"]["resources"]["limits"]["ephemeral-storage"], "kubernetes": planning}
+    for kind, limit in limits.items():
         (volume,) = VALUES["workers"][kind]["extraVolumes"]
-        size = gib(volume["emptyDir"]["sizeLimit"])
-        assert least < size < gib(VALUES["workers"][kind]["resources"]["limits"]["ephemeral-storage"])
+        assert 20 < gib(volume["emptyDir"]["sizeLimit"]) < gib(limit)
     mounts = [VALUES["workers"][kind]["extraVolumeMounts"][0]["mountPath"] for kind in ("celery", "kubernetes")]
     assert mounts == ["/tmp", "/tmp"]

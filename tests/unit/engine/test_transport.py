@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 from typing import Any
 
 import boto3
@@ -17,9 +18,9 @@ from airflow_s3batch.engine.wire.transport import Answer, Transport
 SESSION = boto3.session.Session("key", "secret", region_name="us-east-1")
 
 
-def transport(config: Config | None = None) -> Transport:
+def transport(config: Config | None = None, connect_timeout_s: float = 5.0) -> Transport:
     access = S3Access(SESSION, "http://127.0.0.1:9", config=config)
-    return Transport(access, max_connections=2, request_timeout_s=5.0, connect_timeout_s=5.0)
+    return Transport(access, max_connections=2, request_timeout_s=5.0, connect_timeout_s=connect_timeout_s)
 
 
 def answer_to(running: Transport, kind: Kind) -> Answer:
@@ -63,3 +64,11 @@ def test_answers_that_come_while_sending_keep_no_other_connection_waiting(monkey
         assert [answer.tag for answer in running.poll(7.0)] == ["early"]
         assert running.poll(7.0) == []
     assert waits == [0.0, 7.0]
+
+
+def test_a_connection_that_does_not_come_about_has_taken_nothing() -> None:
+    """Unlike a request without an answer, which may have been executed."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf, transport(connect_timeout_s=0.1) as running:
+        origin = f"https://127.0.0.1:{deaf.getsockname()[1]}"  # the kernel takes the connection, nobody shakes hands
+        answer = answer_to(running, Kind("PUT", origin, wants_headers=False))
+    assert (answer.curl_error, answer.curl_message) == (pycurl.E_COULDNT_CONNECT, "no connection within 0.1 s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -274,6 +275,21 @@ def test_a_cancel_that_comes_after_the_next_attempt_began_is_worth_another_one(j
     with pytest.raises(InfrastructureError, match="stopped after 3 objects"):
         job.harvest(first)
     assert job.asked(job.begun()) == [["lake", name] for name in "defg"]
+
+
+def test_a_job_that_aws_forgot_long_ago_does_not_hold_up_the_rest(job: ManagedJob) -> None:
+    """Nobody looked for months: what AWS's report says counts. Of a young one AWS may just not know yet."""
+    first = job.begun()
+    job.aws.run(first.job_id, lambda row: OK if row[1] in "ab" else DENIED)
+    forgotten = job.aws.jobs.pop(first.job_id)
+    assert job.begun() == first
+    place = job.layout.operation(TASK).generation(1).round("lake", 1).job
+    document = json.loads(job.storage.files[place])
+    job.storage.write(place, json.dumps({**document, "recorded": "2026-01-01T00:00:00Z"}).encode())
+    assert job.begun(settings=SETTINGS._replace(region="eu-central-1")) == first, "it may be at work elsewhere"
+    job.aws.jobs["of somebody else"] = {**forgotten, "JobId": "of somebody else", "Description": ""}
+    rest = job.begun()
+    assert (rest.number, [row[1] for row in job.asked(rest)]) == (2, ["c", "d", "e", "f", "g"])
 
 
 def test_a_job_that_somebody_cancelled_is_not_made_again_by_itself(job: ManagedJob) -> None:

@@ -356,3 +356,25 @@ def test_a_copy_from_an_access_point_names_it_as_s3_does() -> None:
 def test_copies_onto_themselves_are_told_before_the_first() -> None:
     with pytest.raises(CapabilityError, match="copied onto themselves"):
         drive(CopyObject("b").probe(S3Object("b", "scratch"), SAMPLE), [])
+
+
+@pytest.mark.parametrize(
+    ("key", "target", "etag", "is_refused"),
+    [("a//b", "a/b", "e", True), ("/a/b", "a/b", "e", True), ("a//b", "a/b", "f", False), ("a//b", "a/c", "e", False)],
+)
+def test_a_target_that_is_another_spelling_of_the_key_is_told(
+    key: str, target: str, etag: str, *, is_refused: bool
+) -> None:
+    """Where a store shows one object under both; on AWS they are two, and none is looked at."""
+    obj = S3Object("b", key, size=3, columns={"to": target})
+    copy = CopyObject("b", target_key=Column("to"), storage_class="STANDARD_IA")
+
+    def store(request: Request) -> Response:
+        return answer(etag="e" if request.key == key else etag)
+
+    outcome, requests = drive(copy.steps(obj, RunContext(Capabilities(is_aws=False))), store)
+    assert (outcome.error_code == "InvalidRequest", "CopyObject" in {r.call.api for r in requests}) == (
+        is_refused,
+        not is_refused,
+    )
+    assert [request.call.api for request in drive(copy.steps(obj, RunContext()), store)[1]] == ["CopyObject"]

@@ -188,6 +188,22 @@ class TestDelete:
         outcomes, _ = drive(DeleteObject().batch_steps([OBJ, OBJ._replace(key="l")], NO_ACLS), store)
         assert [outcome.error_code for outcome in outcomes] == ["AccessDenied"] * 2
 
+    def test_an_answer_that_names_no_version_is_no_answer_for_one_of_several(self) -> None:
+        """Else the refusal of one would be told of all, or its success."""
+        versions = [OBJ._replace(version_id=version) for version in ("v1", "v2")]
+        alone = OBJ._replace(key="alone", version_id="v3")
+
+        def store(request: Request) -> Response:
+            if request.call.api == "DeleteObject":
+                return answer(204) if request.version_id == "v2" else answer(403, "AccessDenied")
+            error = b"<Error><Key>k</Key><Code>AccessDenied</Code></Error>"
+            deleted = b"<Deleted><Key>k</Key></Deleted><Deleted><Key>alone</Key></Deleted>"
+            return answer(body=b"<DeleteResult>" + error + deleted + b"</DeleteResult>")
+
+        outcomes, requests = drive(DeleteObject().batch_steps([*versions, alone], NO_ACLS), store)
+        assert [outcome.error_code for outcome in outcomes] == ["AccessDenied", "", ""]
+        assert [request.version_id for request in requests[1:]] == ["v1", "v2"]
+
     @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(fits_xml))
     def test_keys_survive_the_xml(self, key: str) -> None:
         """What is asked for is what an XML parser reads, and the answer is found again."""
@@ -223,3 +239,43 @@ def test_the_bypass_of_governance_can_differ_per_object() -> None:
         variant = operation.for_object(row._replace(columns={"may": may}))
         _, (request,) = drive(variant.steps(row, RunContext()), [answer(204)])
         assert request.call.params == params
+
+
+SUSPENDED = RunContext(Capabilities(buckets={"b": BucketFacts(versioning="Suspended")}))
+FIFTH = answer(etag='"old"', x_amz_version_id="v5")
+
+
+@pytest.mark.parametrize("operation", [DeleteObject(), DeleteObject(allow_unconditional=True)])
+@pytest.mark.parametrize("current", [FIFTH, answer(404, "NoSuchKey", x_amz_delete_marker="true")])
+def test_a_delete_does_not_cost_the_null_version_below(operation: DeleteObject, current: Response) -> None:
+    """Where versioning is suspended, S3 puts the delete marker in its place, and its body is lost."""
+    outcome, requests = drive(operation.steps(OBJ, SUSPENDED), [current, answer(etag='"older"')])
+    assert (outcome.error_code, "null version" in outcome.message) == ("InvalidRequest", True)
+    assert [(request.call.api, request.version_id) for request in requests] == [
+        ("HeadObject", None),
+        ("HeadObject", "null"),
+    ]
+    assert not operation.is_batchable(OBJ, SUSPENDED)
+    assert operation.is_batchable(OBJ._replace(version_id="v5"), SUSPENDED)
+
+
+@pytest.mark.parametrize("below", [GONE, answer(405, "MethodNotAllowed"), None])
+def test_without_one_below_a_delete_in_a_suspended_bucket_goes_on(below: Response | None) -> None:
+    """None is there, or a delete marker, or it is itself what is current: then it is what is to be deleted."""
+    script = [FIFTH, below] if below else [answer(etag='"old"')]
+    outcome, requests = drive(DeleteObject().steps(OBJ, SUSPENDED), [*script, answer(204)])
+    assert outcome.is_success
+    assert headers_of(requests[-1]) == {"if-match": '"old"'}
+
+
+def test_a_null_version_that_may_not_be_looked_at_keeps_the_object() -> None:
+    outcome, _ = drive(DeleteObject().steps(OBJ, SUSPENDED), [FIFTH, answer(403, "AccessDenied")])
+    assert outcome.error_code == "AccessDenied"
+
+
+def test_an_empty_etag_is_no_condition() -> None:
+    """As of a manifest whose SQL gives an empty text: the object is looked at, as without one."""
+    obj = OBJ._replace(e_tag="")
+    assert not DeleteObject().is_batchable(obj, NO_ACLS)
+    outcome, requests = drive(DeleteObject().steps(obj, NO_ACLS), lambda request: answer(etag='"now"'))
+    assert (outcome.error_code, [request.call.api for request in requests]) == ("PreconditionFailed", ["HeadObject"])

@@ -20,6 +20,7 @@ from airflow_s3batch.operations import (
     DeleteObject,
     DeleteObjectTagging,
     InOrder,
+    MoveObject,
     Operation,
     PutObjectAcl,
     PutObjectTagging,
@@ -292,3 +293,40 @@ def test_reports_name_all_steps() -> None:
     assert name(SimpleNamespace(operation=InOrder(ARCHIVE).to_json(), task_id="t")) == InOrder(ARCHIVE).name
     assert name(SimpleNamespace(operation=TAG.to_json(), task_id="t")) == "put_object_tagging"
     assert name(SimpleNamespace(operation={}, task_id="t")) == "t"
+
+
+def store_after_a_crash(written: str) -> Any:
+    """Return a store that has another object by now, which somebody has *written* since the earlier attempt."""
+
+    def respond(request: Request) -> Response:
+        if request.call.api == "HeadObject":
+            return answer(etag=f'"{"9" * 32}"', content_length="3", date=format_datetime(NOW), last_modified=written)
+        return answer(412, "PreconditionFailed") if request.call.api == "DeleteObject" else answer()
+
+    return respond
+
+
+@pytest.mark.parametrize("last", [DeleteObject(), MoveObject("elsewhere")])
+@pytest.mark.parametrize("e_tag", [E_TAG, None])
+def test_a_replay_does_not_copy_a_newer_object_over_the_copy_of_the_one_that_is_gone(
+    last: Operation, e_tag: str | None
+) -> None:
+    """The earlier attempt may have copied and deleted it: its copy is all that is left of it."""
+    obj, store = OBJ._replace(e_tag=e_tag), store_after_a_crash(format_datetime(NOW - timedelta(seconds=60)))
+    outcome, requests = drive(InOrder([TAG, CopyObject("archive"), last]).steps(obj, REPLAY), store)
+    assert (outcome.error_code, [request.call.api for request in requests]) == ("PreconditionFailed", ["HeadObject"])
+    assert outcome.message.startswith("step 3 of 3")
+
+
+def test_a_replay_goes_on_with_what_is_still_the_object() -> None:
+    """Or was there before the job, if nobody knows its ETag; or if anything may be deleted, changed or not."""
+
+    def first_apis(operation: Operation, obj: S3Object, store: Any) -> list[str]:
+        return [request.call.api for request in drive(operation.steps(obj, REPLAY), store)[1]][:3]
+
+    before = store_after_a_crash(format_datetime(NOW - timedelta(hours=2)))
+    whole = ["HeadObject", "PutObjectTagging", "CopyObject"]
+    assert first_apis(InOrder(ARCHIVE), OBJ._replace(e_tag=None), before) == whole
+    assert first_apis(InOrder(ARCHIVE), OBJ, store_where(source=True, copied_s_ago=None)) == whole
+    assert first_apis(InOrder([TAG, DeleteObject(allow_unconditional=True)]), OBJ, before)[0] == "PutObjectTagging"
+    assert first_apis(InOrder([TAG, CopyObject("archive")]), OBJ, before) == ["PutObjectTagging", "CopyObject"]

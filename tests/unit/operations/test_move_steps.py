@@ -10,7 +10,7 @@ from scripted_store import answer, drive, headers_of
 from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.operations import MoveObject, Request, Response, RunContext
-from airflow_s3batch.operations.requests import Capabilities
+from airflow_s3batch.operations.requests import BucketFacts, Capabilities
 
 A, B = ("a" * 32, "b" * 32)
 OBJ = S3Object("b", "k", e_tag=A, size=3)
@@ -161,7 +161,7 @@ def test_a_move_destroys_and_aws_has_none() -> None:
 
 def test_deletes_are_unconditional_only_where_that_is_allowed_by_name() -> None:
     context = RunContext(Capabilities(False, {"single_conditions": "ignored", "target_absence": "honoured"}))
-    kept, _ = drive(MOVE.steps(OBJ, context), [head(), copied(), head()])
+    kept, _ = drive(MOVE.steps(OBJ, context), [head()])
     assert "ignores If-Match" in kept.message
     bold = MoveObject("t", allow_unconditional=True)
     outcome, requests = drive(bold.steps(OBJ, context), [head(), copied(), head(), answer(204)])
@@ -250,6 +250,8 @@ def test_a_large_object_is_not_copied_in_vain() -> None:
         ({}, head(B, last_modified=NOW), False),
         ({}, head(length="4", last_modified=NOW), False),
         ({}, head(last_modified=NOW, x_amz_meta_owner="b"), False),  # another object's, with the same body
+        ({}, head(last_modified=NOW, content_encoding="gzip"), False),
+        ({"content_type": "text/x"}, head(last_modified=NOW, content_type="text/x"), True),
         (CHECKED, head(B, last_modified=NOW, **CHECKED), True),  # under KMS
         ({"x_amz_checksum_crc64nvme": "xyz"}, head(B, last_modified=NOW, **CHECKED), False),
         ({"x_amz_checksum_type": "FULL_OBJECT"}, head(B, last_modified=NOW, x_amz_checksum_type="FULL_OBJECT"), False),
@@ -277,3 +279,68 @@ def test_a_copy_whose_answer_was_lost_is_known_too() -> None:
     script = [head(), again, head(last_modified=NOW), answer(204)]
     assert drive(MOVE.steps(OBJ, AWS), script)[0].is_success
     assert not drive(MOVE.steps(OBJ, AWS), [head(), again, head(last_modified=EARLIER)])[0].is_success
+
+
+TAGGED = {"x_amz_tagging_count": "1"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "own", "there", "is_moved"),
+    [
+        (None, "x", "x", True),
+        (None, "x", "y", False),
+        (None, "x", None, True),  # the target's may not be read, so nobody can tell
+        ({"t": "y"}, "x", "y", True),
+        ({"t": "y"}, "x", "x", False),
+    ],
+)
+def test_an_object_of_the_same_body_with_other_tags_is_not_taken_for_moved(
+    declared: dict[str, str] | None, own: str, there: str | None, *, is_moved: bool
+) -> None:
+    """Its tags would be lost with it."""
+
+    def store(request: Request) -> Response:
+        if request.call.api == "GetObjectTagging":
+            value = own if request.bucket == "b" else there
+            body = f"<Tagging><TagSet><Tag><Key>t</Key><Value>{value}</Value></Tag></TagSet></Tagging>"
+            return answer(body=body.encode()) if value else answer(403, "AccessDenied")
+        answers = {"CopyObject": TAKEN, "DeleteObject": answer(204)}
+        return answers.get(request.call.api, head(last_modified=NOW, **TAGGED))
+
+    outcome, requests = drive(MoveObject("t", tags=declared).steps(OBJ, REPLAY), store)
+    assert (outcome.is_success, "DeleteObject" in apis(requests)) == (is_moved, is_moved)
+
+
+@pytest.mark.parametrize(("owner", "is_moved"), [("a", True), ("b", False)])
+def test_where_metadata_is_declared_the_copy_has_to_show_it(owner: str, *, is_moved: bool) -> None:
+    """It may be of a column, and then it is another object's."""
+    there = head(last_modified=NOW, x_amz_meta_owner=owner)
+    script = [head(), TAKEN, there, *([answer(204)] if is_moved else [])]
+    assert drive(MoveObject("t", metadata={"owner": "a"}).steps(OBJ, REPLAY), script)[0].is_success is is_moved
+
+
+@pytest.mark.parametrize(("attempt_s", "is_moved"), [(0.0, True), (0.5, True), (30.0, False)])
+def test_what_was_written_since_this_attempt_began_is_no_earlier_ones(attempt_s: float, *, is_moved: bool) -> None:
+    """But another row's, of the same body and with the same target; of the same second it may be either."""
+    context = RunContext(is_replay=True, elapsed_s=lambda: 60.0, attempt_s=lambda: attempt_s)
+    script = [head(), TAKEN, head(last_modified=NOW), *([answer(204)] if is_moved else [])]
+    outcome, _ = drive(MOVE.steps(OBJ, context), script)
+    assert outcome.error_code == ("" if is_moved else "TargetExists")
+
+
+def test_what_can_not_be_deleted_is_not_copied_first() -> None:
+    """Versions under MFA Delete; the preflight says so of the first row."""
+    facts = BucketFacts(versioning="Enabled", mfa_delete="Enabled")
+    version = OBJ._replace(version_id="v1")
+    outcome, requests = drive(MOVE.steps(version, RunContext(Capabilities(buckets={"b": facts}))), [head()])
+    assert (outcome.error_code, apis(requests)) == ("MfaRequired", ["HeadObject"])
+    assert MOVE.object_problems(version, facts) == [outcome.message]
+
+
+@pytest.mark.parametrize(("below", "code"), [(head(B), "TargetExists"), (GONE, "")])
+def test_a_null_version_that_is_hidden_at_the_target_is_kept(below: Response, code: str) -> None:
+    """Where versioning is suspended, the copy would take its place, though the key looks free."""
+    context = RunContext(Capabilities(buckets={"t": BucketFacts(versioning="Suspended")}))
+    rest = [GONE] if code else [copied(), head(), answer(204)]
+    outcome, requests = drive(MOVE.steps(OBJ, context), [head(), below, *rest])
+    assert (outcome.error_code, requests[1].version_id) == (code, "null")

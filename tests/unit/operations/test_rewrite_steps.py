@@ -309,3 +309,14 @@ class TestChanges:
         """SeaweedFS shows tags in headers of their own; a copy keeps them by itself."""
         outcome, _ = drive(RewriteObject("SSE-S3").steps(OBJ, NO_ACLS), [head(x_amz_tagging_team="ä"), answer()])
         assert outcome == SUCCESS
+
+
+def test_a_rewrite_does_not_cost_the_null_version_below() -> None:
+    """Where versioning is suspended, S3 would put the copy in its place."""
+    context = RunContext(Capabilities(buckets={"b": BucketFacts("Suspended", "BucketOwnerEnforced")}))
+    fifth, rewrite = head(x_amz_version_id="v5"), RewriteObject("SSE-S3")
+    outcome, requests = drive(rewrite.steps(OBJ, context), [fifth, head(etag='"older"')])
+    assert (outcome.error_code, "null version" in outcome.message) == ("InvalidRequest", True)
+    assert [request.version_id for request in requests] == [None, "null"]
+    assert drive(rewrite.steps(OBJ, context), [fifth, GONE, answer()])[0].is_success
+    assert drive(rewrite.steps(OBJ, context), [head(x_amz_version_id="null"), answer()])[0].is_success

@@ -27,6 +27,7 @@ import scenarios  # noqa: E402
 
 ADVICE_FILE = "airflow_s3batch/reports/page/advice.py"
 CODES = "airflow_s3batch/ui/static/js/codes.js"
+RUNBOOK = "docs/operating/runbook.md"
 CASES = "tests/contract/cases.py"
 SERVERS = ("seaweedfs", "ministack")
 SOAK = "tests/soak/scenarios.py"
@@ -47,16 +48,20 @@ def explains_its_codes(op: Candidate) -> Iterator[str]:
     if not op.kind.runs_on_workers:
         return
     unknown = advice("<nobody knows>")
-    for code in sorted({op.kind.invalid_code, *_codes_made(op.place, Outcome=1)}):
+    made, seen = {op.kind.invalid_code, *_codes_made(op.place, Outcome=1)}, _codes_made(op.place, differs=0, gone=1)
+    for code in sorted(made):
         if advice(code) == unknown:
             yield f"{ADVICE_FILE}: ADVICE[{code!r}]: what to do about objects that fail with it, a sentence or two"
         if code not in CODE_VERDICTS and not re.search(rf'^  "?{re.escape(code)}"?: ', text_of(CODES), re.MULTILINE):
             yield f"{CODES}: MEANINGS.{code}: the same for the live page"
-    for code in sorted(_codes_made(op.place, differs=0, gone=1)):
+    for code in sorted(seen):
         if code not in DIFFERENCES:
             yield f"airflow_s3batch/operations/verification.py: DIFFERENCES[{code!r}]: what it means, a clause"
         if f"`{code}`" not in text_of("docs/verification.md"):
             yield f"docs/verification.md: `{code}` in the table under ## The codes"
+    for code in sorted(made | seen):
+        if f"`{code}`" not in text_of(RUNBOOK):
+            yield f"{RUNBOOK}: `{code}` in the line Codes: of the section that says what to do, or of a new one"
 
 
 def _codes_made(place: str, **arguments: int) -> set[str]:

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from release import contents, matrix, metadata, version
-from release.__main__ import dependencies
+from release.__main__ import dependencies, main
+from release.build import Built
 from release.checking import Checks, CommandError, run
 from release.tree import project_files
 
@@ -129,6 +130,19 @@ def test_the_lowest_airflow_is_not_asked_for_on_a_python_that_it_excludes(
     monkeypatch.setattr("release.__main__.sys", SimpleNamespace(version_info=SimpleNamespace(minor=minor)))
     assert dependencies() == asked
     assert ("Airflow 3.1 excludes Python 3.14" in capsys.readouterr().out) == (minor == 14)
+
+
+@pytest.mark.parametrize("problems", [[], ["a licence is missing"]])
+def test_what_has_not_passed_is_not_kept_for_the_upload(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problems: list[str]
+) -> None:
+    archive = tmp_path / "x.whl"
+    archive.touch()
+    monkeypatch.setattr("release.build.build", lambda *_: Built(archive, archive, archive, archive))
+    monkeypatch.setattr("release.__main__.dependencies", list)
+    monkeypatch.setattr("release.__main__._check_archives", lambda checks, _: checks.check("a", "b", lambda: problems))
+    assert main(["--keep", str(tmp_path / "dist")]) == bool(problems)
+    assert (tmp_path / "dist" / "x.whl").exists() == (not problems)
 
 
 def test_a_check_that_breaks_or_whose_command_fails_has_failed() -> None:

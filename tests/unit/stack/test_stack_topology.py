@@ -143,3 +143,14 @@ def test_every_service_of_the_repository_is_watched_and_starts_again() -> None:
     assert {service.restart for service in services.values()} == {"unless-stopped"}
     assert [name for name, service in services.items() if service.health is None] == []
     assert {service.needs["init"] for service in services.values() if "init" in service.needs} == {COMPLETED}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [(None, "No such file"), ("a: [", "expected"), ("volumes: {a: }", "has no services")]
+)
+def test_a_file_that_is_none_is_told_with_its_path(tmp_path: Path, text: str | None, why: str) -> None:
+    path = tmp_path / "compose.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(StackError, match=f"(?s)compose file {path} .*{why}"):
+        read_topology({}, path)
