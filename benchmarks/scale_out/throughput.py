@@ -27,7 +27,8 @@ class Stores(NamedTuple):
 
     def job(self, sizes: Sequence[int]) -> Job:
         """Publish a job of shards of these sizes, and of a tiny one before them, which is not measured."""
-        job_url = f"s3://{JOBS_BUCKET}/{uuid.uuid4().hex}/job"  # a folder of its own: earlier jobs, never reported on, are no rivals
+        # each in a folder of its own: earlier ones, which nobody reports on, would be looked at as rivals
+        job_url = f"s3://{JOBS_BUCKET}/{uuid.uuid4().hex}/job"
         return Job(publish_shards(S3Storage(access(self.files)), job_url, [WINDOW, *sizes]), self.files, WINDOW)
 
     def run(self, job: Job, workers: int, *, slow: int = 0) -> Course:
