@@ -150,7 +150,7 @@ class ShardWork:
                     context = replace(context, is_replay=True, attempt_s=float)
                     context = replace(context, elapsed_s=lambda: time.time() - doubts.began)
                     rest = itertools.chain(doubts.again, works)
-                    run(self._operation, rest, context, record)
+                    run(self._operation, rest, context, record, is_untouched=lambda _: False)  # the rival may have
             except InfrastructureError as error:
                 if not team.is_paused:  # else what was in flight is done again later
                     raise
