@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import signal
+import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from deaths import Child, Ending, Hook, HookedStorage, attempt
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
 
 ROWS, RANGE, GONE = 60, 10, (7, 33)
 TAGGING = PutObjectTagging({"by": "job"})
+
 _numbers = itertools.count(1)
 _buckets: dict[str, tuple[str, str]] = {}
+
+
+class SingleDelete(DeleteObject):
+    """Puts each object in a request of its own."""
+
+    batch_size: ClassVar[int] = 1
 
 
 @pytest.fixture
@@ -141,8 +149,21 @@ def test_shard_is_finished_for_the_attempt_after_a_zombie(job: ServerJob) -> Non
         assert child.end() == Ending(0, "", {"objects": 2, "succeeded": 0, "earlier": 58})
 
 
-def test_objects_that_a_rival_deleted_and_did_not_record_are_no_failures(job: ServerJob) -> None:
-    """Both began as the first attempt; what one finds gone may be the other's doing, so it looks again as a replay."""
+@pytest.mark.parametrize("has_predecessor", [False, True], ids=["first", "after-one-that-ended-in-order"])
+@pytest.mark.parametrize("operation", [DeleteObject(), SingleDelete()], ids=["in-bulk", "one-by-one"])
+def test_objects_that_a_rival_deleted_and_did_not_record_are_no_failures(
+    job: ServerJob, operation: Operation, *, has_predecessor: bool
+) -> None:
+    """
+    Two begin at once; what one finds gone may be the other's doing, so it looks again as a replay.
+
+    Rows that an earlier attempt is known not to have touched are no exception: the rival may have.
+    """
+    if has_predecessor:
+        stop = threading.Event()
+        stop.set()
+        with pytest.raises(InfrastructureError, match="stopped after 0 objects"):
+            job.attempt(operation, stop=stop)
 
     def fail(when: str, place: str) -> None:
         if (when, place) == ("before", "succeeded part"):
@@ -151,9 +172,9 @@ def test_objects_that_a_rival_deleted_and_did_not_record_are_no_failures(job: Se
     def run_rival(when: str, place: str) -> None:
         if (when, place) == ("after", "announcement"):
             with pytest.raises(InfrastructureError, match="the rival can't write"):
-                job.attempt(DeleteObject(), storage=HookedStorage(job.server, fail))
+                job.attempt(operation, storage=HookedStorage(job.server, fail))
 
-    assert job.attempt(DeleteObject(), storage=HookedStorage(job.server, run_rival)).succeeded == ROWS
+    assert job.attempt(operation, storage=HookedStorage(job.server, run_rival)).succeeded == ROWS
     assert is_gone(job)
     assert told(job) == {}
 
