@@ -73,7 +73,10 @@ PASSING: dict[str, Fault] = {
 """What passes: the object must be a success, by the first attempt."""
 
 PATIENT = replace(QUICK, request_timeout_s=1.0, give_up_s=15.0)
-"""So that a server which hiccups beside all of that, on a busy machine, is no outage."""
+"""
+What is left at the end is no outage: after a delete whose answer was lost come a HEAD and a GET, each of which meets
+the same fault once, and for three time limits in a row nothing succeeds.
+"""
 
 LASTING: dict[str, tuple[Fault, set[str]]] = {
     "cut": (CutAnswer(), {"PartialResponse", ""}),
