@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from urllib.parse import parse_qs, quote
 
 OBJECTS = 100_000
@@ -34,9 +34,11 @@ class NullListing:
             self._entries = [_ENTRY.format(quote(key), number).encode() for number, key in enumerate(self._keys)]
         asked = {name: values[0] for name, values in parse_qs(query).items()}
         after = asked.get("continuation-token") or asked.get("start-after", "")
-        start = bisect_right(self._keys, after)
-        end = min(start + int(asked.get("max-keys", 1000)), OBJECTS)
-        is_truncated = end < OBJECTS
+        prefix = asked.get("prefix", "")
+        start = max(bisect_right(self._keys, after), bisect_left(self._keys, prefix))
+        last = bisect_right(self._keys, f"{prefix}\U0010ffff")
+        end = max(start, min(start + int(asked.get("max-keys", 1000)), last))
+        is_truncated = end < last
         token = f"<NextContinuationToken>{self._keys[end - 1]}</NextContinuationToken>" if is_truncated else ""
         head = _PAGE.format(token, end - start, str(is_truncated).lower()).encode()
         return head + b"".join(self._entries[start:end]) + b"</ListBucketResult>"

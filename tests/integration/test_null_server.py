@@ -64,3 +64,20 @@ def test_first_and_last_request_are_remembered_until_asked(null: NullServer) -> 
     assert seen.requests == 2
     assert 0 < seen.first < seen.last
     assert null.sight().requests == 0
+
+
+@pytest.mark.parametrize(("prefix", "more"), [("", True), ("data/", True), ("data/year=2026/object-00001", False)])
+def test_its_listing_has_what_is_under_the_prefix(null: NullServer, prefix: str, *, more: bool) -> None:
+    """A page of a thousand at most, in order."""
+    page = access(null.endpoint).client().list_objects_v2(Bucket="any", Prefix=prefix)
+    keys = [entry["Key"] for entry in page["Contents"]]
+    assert keys == sorted(keys)
+    assert all(key.startswith(prefix) for key in keys)
+    assert (page["KeyCount"], page["IsTruncated"]) == (1_000, more)
+
+
+def test_its_listing_of_what_is_not_there_is_empty(null: NullServer) -> None:
+    """A preflight looks for what others have left, and would parse a page of strangers for each task."""
+    for prefix in (".s3batch-scratch/", "data0", "z/"):
+        page = access(null.endpoint).client().list_objects_v2(Bucket="any", Prefix=prefix)
+        assert (page["KeyCount"], page["IsTruncated"], page.get("Contents", [])) == (0, False, [])
