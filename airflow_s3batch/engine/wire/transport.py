@@ -76,6 +76,7 @@ class ReadTransport:
         self._soonest_s = min(connect_timeout_s, request_timeout_s)
         self._clock = time.monotonic
         self._ca = _ca_bundle(access)
+        self._proxies: dict[str, str] = {}
         self._idle: dict[Kind, list[Handle]] = {}
         self._busy: dict[pycurl.Curl, Handle] = {}
         self._handles = 0
@@ -259,9 +260,11 @@ class ReadTransport:
                 curl.setopt(pycurl.SSLKEY, pair[1])
 
     def _proxy(self, origin: str) -> str:
-        configured = _setting(self._access, "proxies")
-        proxies = configured if configured is not None else get_environ_proxies(origin)
-        return str(proxies.get(origin.partition(":")[0]) or "")
+        if origin not in self._proxies:
+            configured = _setting(self._access, "proxies")
+            proxies = configured if configured is not None else get_environ_proxies(origin)
+            self._proxies[origin] = str(proxies.get(origin.partition(":")[0]) or "")
+        return self._proxies[origin]
 
 
 class Transport(ReadTransport):
