@@ -56,8 +56,8 @@ DEFAULT = Scope(
     listed_objects=100_000,
 )
 FULL = DEFAULT._replace(
-    null_objects=500_000,
-    null_rounds=3,
+    null_objects=250_000,
+    null_rounds=6,
     real_objects={"tag": 50_000, "delete": 50_000, "copy": 50_000, "bulk": 50_000},
     real_rounds=3,
     latency_objects=100_000,

@@ -37,12 +37,13 @@ class ShardReader:
         """Return the first object, ``None`` if the shard is empty."""
         return next((work.obj for _, rows in self.rows({0: None}) for work in rows), None)
 
-    def rows(self, wanted: Mapping[int, bytes | None]) -> Iterator[tuple[int, list[Work]]]:
+    def rows(self, wanted: Mapping[int, bytes | None]) -> Iterator[tuple[int, Iterator[Work]]]:
         """
         Yield ``(range index, rows)`` for the *wanted* rows, ascending.
 
         *wanted* has for each range a byte per row, 1 where it is wanted, or ``None`` for all its rows. A range comes
-        in several pieces. Row groups that hold no wanted row are not read.
+        in several pieces. Row groups that hold no wanted row are not read. Rows are made as they are taken: Python's
+        garbage collector would go through those that wait, again and again.
         """
         with pq.ParquetFile(self._path) as file:
             offset = 0
@@ -65,18 +66,20 @@ class ShardReader:
             yield index, first, stop
             first = stop
 
-    def _wanted(self, offset: int, batch: Any, wanted: Mapping[int, bytes | None]) -> Iterator[tuple[int, list[Work]]]:
+    def _wanted(
+        self, offset: int, batch: Any, wanted: Mapping[int, bytes | None]
+    ) -> Iterator[tuple[int, Iterator[Work]]]:
         for index, first, stop in self._pieces(offset, batch.num_rows):
             if index not in wanted:
                 continue
-            objects = self._objects(batch.slice(first - offset, stop - first))
-            works = list(map(_WORK, zip(range(first, stop), objects, strict=True)))
             flags = wanted[index]
-            if flags is not None:
-                base = index * self._range_rows
-                works = list(itertools.compress(works, flags[first - base : stop - base]))
-            if works:
-                yield index, works
+            base = index * self._range_rows
+            chosen = flags[first - base : stop - base] if flags is not None else None
+            if chosen is not None and not any(chosen):
+                continue
+            objects = self._objects(batch.slice(first - offset, stop - first))
+            works: Iterator[Work] = map(_WORK, zip(range(first, stop), objects, strict=True))
+            yield index, works if chosen is None else itertools.compress(works, chosen)
 
     def _objects(self, batch: Any) -> Iterator[S3Object]:
         fixed = [batch.column(name).to_pylist() for name in FIXED_COLUMNS]
