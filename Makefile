@@ -18,7 +18,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # Packages are compiled once, when they are installed: where PYTHONDONTWRITEBYTECODE is set, each process would do it anew.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help env lint format test test-unit test-integration test-airflow test-e2e test-soak test-lowest test-ui chromium screenshots soak bench bench-full bench-scale-out demo demo-ui stack stack-packages test-stack docs test-docs release-check test-airflow-3.2 test-pythons clean
+.PHONY: help env machine lint format test test-unit test-integration test-airflow test-e2e test-soak test-lowest test-ui chromium screenshots soak bench bench-full bench-scale-out demo demo-ui stack stack-packages test-stack docs test-docs release-check test-airflow-3.2 test-pythons clean
 
 help:
 	@sed -n '1,2s/^# //p' Makefile
@@ -60,8 +60,13 @@ format: .venv/made
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# All that the tests need. Debian's packages one after the other: apt has a lock.
+machine: env $(if $(LOWEST_PYTHON),.venv-lowest/made)
+	@$(MAKE) --no-print-directory chromium
+	@$(MAKE) --no-print-directory stack-packages
+
 # The last ones run side by side: one waits for schedulers, the others compute.
-test: test-unit test-integration test-airflow chromium stack-packages $(if $(LOWEST_PYTHON),.venv-lowest/made)
+test: machine test-unit test-integration test-airflow
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-stack test-e2e test-soak test-docs test-ui $(if $(LOWEST_PYTHON),test-lowest) release-check
 	@test -n "$(LOWEST_PYTHON)" || echo "Not tested: the lowest versions, of Airflow 3.1, which needs Python 3.13 or older."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -328,6 +329,21 @@ def test_the_reason_for_a_refused_head_is_asked_for(s3: ScriptedS3) -> None:
     s3.fault = lambda seen: Reply(403) if seen.method == "HEAD" else Reply(200)
     _, outcomes = run(s3, some(10), Look())
     assert {o.error_code for o in outcomes.values()} == {"AccessDenied"}
+
+
+def test_the_body_that_comes_where_a_store_ignores_the_range_is_not_kept(s3: ScriptedS3) -> None:
+    """A GET of the first byte asks why a HEAD was refused; whoever sends the whole object must not fill the memory."""
+    body = b"x" * 50_000_000
+    s3.fault = lambda seen: Reply(403) if seen.method == "HEAD" else Reply(200, body)
+    tracemalloc.start()
+    try:
+        _, outcomes = run(s3, some(2), Look())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {o.error_code for o in outcomes.values()} == {"AccessDenied"}
+    assert sum(seen.method == "GET" for seen in s3.seen) >= 2
+    assert peak < 25_000_000
 
 
 def test_an_operation_that_trips_over_an_answer_fails_that_object_alone(s3: ScriptedS3) -> None:

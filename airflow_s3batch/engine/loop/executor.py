@@ -22,9 +22,10 @@ from airflow_s3batch.core.errors import (
     InfrastructureError,
     ManifestError,
 )
-from airflow_s3batch.core.outcomes import DRY_RUN, OUTCOME_UNKNOWN, Outcome
+from airflow_s3batch.core.outcomes import DRY_RUN, Outcome
 from airflow_s3batch.core.verdicts import FINAL, PASSING, UNREACHABLE, Verdict
 from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.loop.endings import Settle, settle_failed, settle_impossible, settle_unknown
 from airflow_s3batch.engine.loop.errands import ABANDONED, UNCLEAR, Errands, NoErrands
 from airflow_s3batch.engine.loop.setbacks import MOST_CORRECTIONS, Setbacks
 from airflow_s3batch.engine.policy import Policy
@@ -36,9 +37,6 @@ from airflow_s3batch.operations.requests import Call, Errand, Request, Response,
 
 log = logging.getLogger(__name__)
 
-REQUEST_IMPOSSIBLE = "RequestImpossible"
-"""ErrorCode of objects for which no request could be made, or whose answer could not be understood."""
-
 _POLL_S = 0.2
 _WIND_UP_S = 1.0
 _EXPLAIN = Call("GetObject", {"Range": "bytes=0-0"})
@@ -46,6 +44,10 @@ _EXPLAIN_SOURCE = Call("GetObject", {"Range": "bytes=0-0"}, from_source=True)
 _MOST_BATCHES = 8
 _RUN_ENDED = Response(0, {}, b"", ABANDONED, "the run ended meanwhile")
 T = TypeVar("T")
+
+
+def _nowhere() -> Callable[[bytes], None]:
+    return lambda _: None
 
 
 class Executor:
@@ -188,9 +190,7 @@ class Executor:
                 self._wind_up(over, answers, settle)
                 raise
 
-    def _wind_up(
-        self, over: list[Exchange], answers: Iterator[Answer], settle: Callable[[Exchange, Any], None]
-    ) -> None:
+    def _wind_up(self, over: list[Exchange], answers: Iterator[Answer], settle: Settle) -> None:
         """Take *answers* and what comes in a moment; record how the last try went of all that would be tried again."""
         deadline = self._clock() + _WIND_UP_S
         while True:
@@ -205,17 +205,16 @@ class Executor:
         begun = [*self._transport.tags(), *(exchange for _, _, exchange in self._waiting)]
         for exchange in {*over, *(() if self._sends_once else begun)}:
             if exchange.works and exchange.failure is not None:
-                exchange.steps.close()
-                settle(exchange, [exchange.failure.outcome()] * len(exchange.works))
+                settle_failed(exchange, exchange.failure, settle)
         with contextlib.suppress(AccessError, InfrastructureError):
             self._take_errands(settle)
         self._abandon_errands(settle)
         self._abandon_requests(settle)
 
-    def _take_errands(self, settle: Callable[[Exchange, Any], None]) -> None:
+    def _take_errands(self, settle: Settle) -> None:
         for exchange, response in self._errands.finished():
             if self._sends_once and response.error_code in UNCLEAR:
-                self._settle_unknown(exchange, response, settle)
+                settle_unknown(exchange, response, settle)
             else:
                 self._advance(exchange, response, settle)
 
@@ -225,13 +224,13 @@ class Executor:
             for work in exchange.works if self._sends_once else ():
                 on_withdrawn(work)
 
-    def _abandon_errands(self, settle: Callable[[Exchange, Any], None]) -> None:
+    def _abandon_errands(self, settle: Settle) -> None:
         """Leave alone what was begun; an operation that must not be replayed is told of as unknown."""
         for exchange in self._errands.abandon():
             if self._sends_once:
-                self._settle_unknown(exchange, _RUN_ENDED, settle)
+                settle_unknown(exchange, _RUN_ENDED, settle)
 
-    def _abandon_requests(self, settle: Callable[[Exchange, Any], None]) -> None:
+    def _abandon_requests(self, settle: Settle) -> None:
         """Tell of each request of an operation that must not be replayed: else whole row ranges are in doubt."""
         if not self._sends_once:
             return
@@ -239,17 +238,16 @@ class Executor:
         self._waiting.clear()
         for exchange in waiting:
             if exchange.failure is not None:  # surely not executed, and not sent again
-                exchange.steps.close()
-                settle(exchange, [exchange.failure.outcome()] * len(exchange.works))
+                settle_failed(exchange, exchange.failure, settle)
             else:
-                self._settle_unknown(exchange, _RUN_ENDED, settle)
+                settle_unknown(exchange, _RUN_ENDED, settle)
         for exchange in self._transport.tags():
-            self._settle_unknown(exchange, _RUN_ENDED, settle)
+            settle_unknown(exchange, _RUN_ENDED, settle)
 
     def _fill(
         self,
         stream: Iterator[Exchange | None],
-        settle: Callable[[Exchange, Any], None],
+        settle: Settle,
         keep_going: Callable[[], bool],
     ) -> bool:
         """Start as many objects as the window takes; return whether there may be more to start."""
@@ -277,7 +275,7 @@ class Executor:
         in_flight = self.in_flight
         return min(self._most - in_flight - len(self._waiting), self.pace.room(in_flight, now))
 
-    def _advance(self, exchange: Exchange, response: Response | None, settle: Callable[[Exchange, Any], None]) -> None:
+    def _advance(self, exchange: Exchange, response: Response | None, settle: Settle) -> None:
         exchange.failure = None
         try:
             # what is sent first is None, whatever the annotation of generators says
@@ -292,7 +290,7 @@ class Executor:
             return
         self._begin(exchange, request, settle)
 
-    def _begin(self, exchange: Exchange, request: Request | Errand, settle: Callable[[Exchange, Any], None]) -> None:
+    def _begin(self, exchange: Exchange, request: Request | Errand, settle: Settle) -> None:
         try:
             if isinstance(request, Errand):
                 self._errands.start(exchange, request)
@@ -307,9 +305,7 @@ class Executor:
         except (ArgumentError, UnicodeEncodeError) as error:
             self._fail(exchange, error, settle)
 
-    def _leave_unsent(
-        self, exchange: Exchange, request: Request | Errand, settle: Callable[[Exchange, Any], None]
-    ) -> None:
+    def _leave_unsent(self, exchange: Exchange, request: Request | Errand, settle: Settle) -> None:
         """Tell the steps that nothing here can send their *request*; unless they know what to do, they are over."""
         name = request.call.api if isinstance(request, Request) else "the function"
         try:
@@ -323,21 +319,21 @@ class Executor:
         else:
             self._begin(exchange, instead, settle)
 
-    def _fail(self, exchange: Exchange, error: Exception, settle: Callable[[Exchange, Any], None]) -> None:
+    def _fail(self, exchange: Exchange, error: Exception, settle: Settle) -> None:
         """Settle all objects of *exchange* as failed by *error*; a probe has none and passes it on."""
-        exchange.steps.close()
         if not exchange.works:
+            exchange.steps.close()
             raise error
         if not isinstance(error, ArgumentError) and not self._has_wondered:
             self._has_wondered = True  # the report has every such object; the log needs the place in the code once
             log.warning("an object failed in a way that nobody thought of, the first of this kind", exc_info=error)
-        outcome = Outcome(0, REQUEST_IMPOSSIBLE, f"{type(error).__name__}: {error}"[:500])
-        settle(exchange, [outcome] * len(exchange.works))
+        settle_impossible(exchange, error, settle)
 
     def _send(self, exchange: Exchange) -> None:
         request = exchange.request
         if exchange.unexplained is not None:
-            request = request._replace(call=_EXPLAIN_SOURCE if request.call.from_source else _EXPLAIN)
+            call = _EXPLAIN_SOURCE if request.call.from_source else _EXPLAIN
+            request = request._replace(call=call, sink=_nowhere)  # a store that ignores the range sends all of it
         call = request.call
         sender = self._setbacks.sender_of(call)
         template = sender.template(call, request.bucket)
@@ -353,7 +349,7 @@ class Executor:
     def _wait(self, exchange: Exchange, seconds: float) -> None:
         heapq.heappush(self._waiting, (self._clock() + seconds, next(self._order), exchange))
 
-    def _resend(self, settle: Callable[[Exchange, Any], None]) -> None:
+    def _resend(self, settle: Settle) -> None:
         now = self._clock()
         while self._waiting and self._waiting[0][0] <= now and self.pace.allows(len(self._transport), now):
             exchange = self._waiting[0][2]
@@ -372,7 +368,7 @@ class Executor:
             return min(paced_s, _POLL_S if self.in_flight or paced_s != math.inf else 0.02)
         return min(paced_s, _POLL_S, max(0.005, self._waiting[0][0] - now))
 
-    def _on_answer(self, answer: Answer, settle: Callable[[Exchange, Any], None]) -> None:
+    def _on_answer(self, answer: Answer, settle: Settle) -> None:
         exchange: Exchange = answer.tag
         exchange.is_ambiguous = exchange.is_ambiguous or answer.was_resent
         call = exchange.request.call if exchange.unexplained is None else _EXPLAIN
@@ -398,9 +394,7 @@ class Executor:
         else:
             self._on_failure(exchange, response, verdict, settle)
 
-    def _on_failure(
-        self, exchange: Exchange, response: Response, verdict: Verdict, settle: Callable[[Exchange, Any], None]
-    ) -> None:
+    def _on_failure(self, exchange: Exchange, response: Response, verdict: Verdict, settle: Settle) -> None:
         """Send again, or settle with *response*, what failed for reasons that may pass."""
         self._setbacks.on_failure()
         if self._sends_once and self._may_be_done(exchange, response, verdict):
@@ -431,14 +425,7 @@ class Executor:
         request = exchange.request
         return self._setbacks.sender_of(request.call).template(request.call, request.bucket).kind.changes
 
-    def _leave_open(self, exchange: Exchange, response: Response, settle: Callable[[Exchange, Any], None]) -> None:
+    def _leave_open(self, exchange: Exchange, response: Response, settle: Settle) -> None:
         """Settle all objects of *exchange* as unknown; raise if nothing gets through any more."""
-        self._settle_unknown(exchange, response, settle)
+        settle_unknown(exchange, response, settle)
         self._setbacks.check_outage(response)
-
-    def _settle_unknown(self, exchange: Exchange, response: Response, settle: Callable[[Exchange, Any], None]) -> None:
-        exchange.failure = None
-        exchange.steps.close()
-        why = f"it may have been done, so it is not done again unless replay_unsafe=True: {response.error_code}"
-        outcome = Outcome(response.status, OUTCOME_UNKNOWN, f"{why} ({response.message})"[:500])
-        settle(exchange, [outcome] * len(exchange.works))

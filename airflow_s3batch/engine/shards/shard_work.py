@@ -146,7 +146,7 @@ class ShardWork:
                 )
                 run(self._operation, doubts.until_rival(works), context, doubts.take)
                 doubts.settle()
-                if doubts.has_rival:
+                if doubts.has_rival and keep_going():
                     context = replace(context, is_replay=True, attempt_s=float)
                     context = replace(context, elapsed_s=lambda: time.time() - doubts.began)
                     rest = itertools.chain(doubts.again, works)

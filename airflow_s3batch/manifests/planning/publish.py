@@ -12,7 +12,7 @@ from airflow_s3batch.engine.files.staging import staging_folder
 from airflow_s3batch.manifests.planning.comparing.sets import pinned_comparison, stage_sets
 from airflow_s3batch.manifests.planning.cutting.shards import range_rows_for, shard_sizes, write_shards
 from airflow_s3batch.manifests.planning.cutting.staged import STAGING_LIMIT, Staged, stage_rows
-from airflow_s3batch.manifests.planning.filtering.binding import check_sql
+from airflow_s3batch.manifests.planning.filtering.binding import check_sql, constants_asked_for
 from airflow_s3batch.manifests.planning.filtering.wanted import WantedRows
 from airflow_s3batch.manifests.planning.ownership import check_owner, check_place
 from airflow_s3batch.manifests.planning.pin import Job, newest_job, read_job, write_job
@@ -90,7 +90,8 @@ def publish_manifest(
             names_once = len(found.datasets) == 1 and not selection.source.may_repeat
             stage = stage_rows if selection.is_rowwise and names_once else stage_sets
             staged = stage(connection, place, found.datasets, selection, folder, job=job, staging_limit=staging_limit)
-        log(_selected_line(staged))
+            why = "" if staged.rows else constants_asked_for(connection, selection, found.datasets)
+        log(_selected_line(staged, why))
         last = series.comparable(storage, job) if series and selection.guards.max_change is not None else None
         selection.guards.check(staged, what=_what(found), last=last, log=log)
         manifest = _publish(storage, job, selection, staged, folder=folder, log=log)
@@ -258,8 +259,9 @@ def _found_line(dataset: Dataset) -> str:
     return f"rows about {about}{moment}: {size} ({dataset.url})"
 
 
-def _selected_line(staged: Staged) -> str:
-    return f"selected {staged.rows:,} " + (f"of {staged.read:,} rows" if staged.read is not None else "rows")
+def _selected_line(staged: Staged, why: str) -> str:
+    of = f"of {staged.read:,} rows" if staged.read is not None else "rows"
+    return f"selected {staged.rows:,} {of}" + (f" ({why})" if why else "")
 
 
 def _published_line(manifest: Manifest) -> str:

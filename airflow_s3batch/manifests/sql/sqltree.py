@@ -133,6 +133,12 @@ def column_of(node: Node) -> str | None:
     return names[0].lower() if node["class"] == "COLUMN_REF" and len(names) == 1 else None
 
 
+def columns_in(connection: duckdb.DuckDBPyConnection, sql: str, *, place: str) -> frozenset[str]:
+    """Return the lower-case names of the columns that the expression *sql* reads; raises as `parse_expression`."""
+    names = map(column_of, walk(parse_expression(connection, sql, place=place)))
+    return frozenset(name for name in names if name is not None)
+
+
 def cast_type(cast: Node) -> str:
     """Return the upper-case name of the type that *cast* gives, without its parameters."""
     if "type_expr" in cast:  # DuckDB 2

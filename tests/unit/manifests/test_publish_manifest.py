@@ -179,6 +179,37 @@ def test_no_match_is_a_normal_end(storage: MemoryStorage, publish: Publish, rows
     assert publish("size > 1000") == manifest
 
 
+@pytest.mark.parametrize(
+    ("where", "more"),
+    [
+        ("NOT is_latest", "every row has the same is_latest"),
+        ("version_id <> 'null' OR is_delete_marker", "every row has the same version_id and is_delete_marker"),
+        ("size < 0", ""),
+    ],
+)
+def test_a_filter_for_versions_that_an_inventory_does_not_list_is_told(
+    storage: MemoryStorage, publish: Publish, where: str, more: str
+) -> None:
+    """Else a clean-up of noncurrent versions would be green over nothing, each night."""
+    deliver(storage, objects(10))
+    lines: list[str] = []
+    assert publish(where, log=lines.append).rows == 0
+    (told,) = (line for line in lines if line.startswith("selected"))
+    assert told.startswith("selected 0 rows")
+    assert told.partition("lists current versions only: ")[2].rstrip(")") == more
+
+
+def test_where_versions_are_listed_or_rows_selected_there_is_nothing_to_tell(
+    storage: MemoryStorage, publish: Publish
+) -> None:
+    """The columns are there, or the filter has done what it should."""
+    deliver(storage, versions({"key": "a"}, {"key": "b"}))
+    lines: list[str] = []
+    assert publish("NOT is_latest", log=lines.append).rows == 0
+    assert publish("is_latest", resume=False, log=lines.append).rows == 2
+    assert not [line for line in lines if "current versions only" in line]
+
+
 @pytest.mark.parametrize("where", ["", "-- everything"])
 def test_an_empty_filter_touches_nothing(storage: MemoryStorage, publish: Publish, where: str) -> None:
     deliver(storage, objects(10))

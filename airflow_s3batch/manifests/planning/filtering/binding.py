@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_s3batch.core.errors import ManifestError
+from airflow_s3batch.manifests.columns import SUPPLIED
 from airflow_s3batch.manifests.planning.filtering.scan import check_delete_markers
+from airflow_s3batch.manifests.sql import sqltree
 from airflow_s3batch.manifests.sql.filters import check_selection
 from airflow_s3batch.manifests.sql.params import SNAPSHOT_TIME, bound
 
@@ -51,6 +53,23 @@ def check_sql(connection: duckdb.DuckDBPyConnection, selection: Selection, datas
         check_delete_markers(dataset, selection)
         if not selection.sql:
             check_selection(connection, bound_for(connection, selection, dataset), columns, source=_named(datasets))
+
+
+def constants_asked_for(
+    connection: duckdb.DuckDBPyConnection, selection: Selection, datasets: Sequence[Dataset]
+) -> str:
+    """
+    Return a sentence on columns of ``where=`` that have the same value in all rows; empty if there are none.
+
+    Inventories of current versions don't have them, and every row is a current version of an object: a filter for
+    others finds nothing, however many there are in the bucket.
+    """
+    if selection.sql or not all(dataset.supplied for dataset in datasets):
+        return ""
+    asked = bound_for(connection, selection, datasets[0])
+    names = sqltree.columns_in(connection, asked.where, place="where")
+    same = " and ".join(name for name in SUPPLIED if name in names)
+    return f"{_named(datasets)} lists current versions only: every row has the same {same}" if same else ""
 
 
 def _check_same_kind(datasets: Sequence[Dataset]) -> None:

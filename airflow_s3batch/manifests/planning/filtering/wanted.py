@@ -46,14 +46,14 @@ class WantedRows:
         if self.selection.sql:
             return RowFilter()
         bound = bound_for(self.connection, self.selection, dataset)
-        columns = _ALWAYS | frozenset(self.selection.compare or ()) | self._columns_of(bound.where, "where")
+        columns = (
+            _ALWAYS
+            | frozenset(self.selection.compare or ())
+            | sqltree.columns_in(self.connection, bound.where, place="where")
+        )
         for name, sql in bound.columns.items():
-            columns |= self._columns_of(sql, f"columns: {name!r}")
+            columns |= sqltree.columns_in(self.connection, sql, place=f"columns: {name!r}")
         if self.selection.keep_versions is not None:
             check_versions([dataset])
             return RowFilter("", columns)
         return RowFilter(bound.where, columns, self.selection.include_delete_markers)
-
-    def _columns_of(self, sql: str, place: str) -> frozenset[str]:
-        nodes = sqltree.walk(sqltree.parse_expression(self.connection, sql, place=place))
-        return frozenset(name for name in map(sqltree.column_of, nodes) if name is not None)
