@@ -211,3 +211,12 @@ def test_columns_that_differ_in_case_only_are_told() -> None:
     source = files(storage, pa.table({"bucket": ["b"], "key": ["k"], "Key": ["l"]}))
     with pytest.raises(InventoryError, match="columns Key, key differ in upper and lower case only"):
         rows_of(storage, source)
+
+
+def test_of_files_that_name_versions_nobody_says_that_they_are_current(storage: MemoryStorage) -> None:
+    """As of an inventory of current versions."""
+    lines: list[str] = []
+    source = files(storage, pa.table({"bucket": ["lake"], "key": ["a"], "version_id": ["v1"]}))
+    selection = Selection(source, where="NOT is_latest")
+    assert publish_manifest(storage, JOBS, "job", selection, now=NOW, threads=1, log=lines.append).rows == 0
+    assert "selected 0 of 1 rows" in lines

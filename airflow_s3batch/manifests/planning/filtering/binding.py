@@ -64,7 +64,7 @@ def constants_asked_for(
     Inventories of current versions don't have them, and every row is a current version of an object: a filter for
     others finds nothing, however many there are in the bucket.
     """
-    if selection.sql or not all(dataset.supplied for dataset in datasets):
+    if selection.sql or any(dataset.supplied is not SUPPLIED for dataset in datasets):
         return ""
     asked = bound_for(connection, selection, datasets[0])
     names = sqltree.columns_in(connection, asked.where, place="where")
