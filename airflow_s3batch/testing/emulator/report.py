@@ -71,8 +71,8 @@ class ReportDraft:
         bucket = place["Bucket"].rpartition(":")[2]
         folder = "/".join([*filter(None, [place.get("Prefix")]), f"job-{job_id}"])
         results = []
-        for status, file in self._files.items():
-            for number, body in enumerate(self._bodies(file)):
+        for status in filter(self._files.__contains__, self._statuses):  # not the order in which requests ended
+            for number, body in enumerate(self._bodies(self._files[status])):
                 name = hashlib.sha1(f"{job_id}/{status}/{number}".encode(), usedforsecurity=False).hexdigest()
                 key = f"{folder}/results/{name}.csv"
                 put(bucket, key, body)

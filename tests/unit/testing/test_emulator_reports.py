@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,16 @@ TASKS = [
 ]
 
 
-def published(folder: Path, scope: str = "AllTasks", rows_per_file: int = 100, **place: Any) -> dict[str, bytes]:
-    """Return the files of the report on `TASKS` by key."""
+def published(
+    folder: Path,
+    scope: str = "AllTasks",
+    rows_per_file: int = 100,
+    tasks: Sequence[tuple[Task, Outcome]] = TASKS,
+    **place: Any,
+) -> dict[str, bytes]:
+    """Return the files of the report on *tasks* by key."""
     draft = ReportDraft(folder, scope, rows_per_file)
-    for task, outcome in TASKS:
+    for task, outcome in tasks:
         draft.add(task, outcome)
     files: dict[str, bytes] = {}
     draft.publish(
@@ -97,6 +104,10 @@ def test_rows_are_aws_s_rows(tmp_path: Path) -> None:
 
 def test_a_report_on_failures_has_no_file_of_successes(tmp_path: Path) -> None:
     assert results(published(tmp_path, "FailedTasksOnly")) == {"failed": FAILED}
+
+
+def test_successes_come_first_whichever_request_ended_first(tmp_path: Path) -> None:
+    assert list(results(published(tmp_path, tasks=[TASKS[1], TASKS[0]]))) == ["succeeded", "failed"]
 
 
 def test_long_reports_have_several_files_of_a_status(tmp_path: Path) -> None:
