@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-
-from airflow.sdk import Param
 
 from airflow_s3batch.core.errors import ArgumentError, ManifestError
 from airflow_s3batch.core.identity import job_id
@@ -25,6 +22,7 @@ from airflow_s3batch.operators.costing import costing_problems, named_prices, to
 from airflow_s3batch.operators.lineage import manifest_lineage
 from airflow_s3batch.operators.outlets import manifest_facts, tell_outlets
 from airflow_s3batch.operators.own_names import named_after_dags
+from airflow_s3batch.operators.params import defaults_of, nothings_in
 from airflow_s3batch.operators.plan_news import PlanTold
 from airflow_s3batch.operators.selecting import (
     SELECTING,
@@ -165,7 +163,7 @@ class ManifestOperator(S3BatchOperator):
         if self.after_dags:
             params = {name: value for name, value in params.items() if name not in self.after_dags}
         super().__init__(params=params, retries=retries, **kwargs)
-        self.declared_params = _defaults(self.params)  # Airflow writes the run's values into `params`
+        self.declared_params = defaults_of(self.params)  # Airflow writes the run's values into `params`
         for name in self.source_arguments:
             setattr(self, name, own[name])
         self.job_url = job_url
@@ -188,7 +186,7 @@ class ManifestOperator(S3BatchOperator):
         self.objects_per_shard = objects_per_shard
         self.max_shards = max_shards
         self.engine = engine
-        self.bindings = {name: value for name, value in _defaults(params).items() if is_template(value)}
+        self.bindings = {name: value for name, value in defaults_of(params).items() if is_template(value)}
         self.awaited = awaited(self._selecting())
         self.rendered = templates_in({**own, **self._selecting()})
         self.resume = resume
@@ -340,7 +338,7 @@ class ManifestOperator(S3BatchOperator):
         named = {name: values[name] for name in set(_PARAMETER.findall(written)) if name in values}
         of_run = {name for name in given if name not in raw or given[name] != raw[name]}
         checked = {*rendered, *self.after_dags, *of_run}
-        raise_for(type(self).__name__, _nothings({name: named[name] for name in named if name in checked}))
+        raise_for(type(self).__name__, nothings_in({name: named[name] for name in named if name in checked}))
         return named
 
 
@@ -356,50 +354,6 @@ def staging_problems(staging_limit: Any) -> list[str]:
     except ArgumentError as error:
         return [clauses(error)]
     return []
-
-
-def params_problems(params: Any) -> list[str]:
-    """Return what is wrong with *params* as those of an Airflow task."""
-    if params is not None and not isinstance(params, Mapping):
-        return [f"params={params!r} is not a dict of names and values"]
-    found = []
-    for name, value in (params or {}).items():
-        try:
-            json.dumps(None if isinstance(value, Param) else value)
-        except (TypeError, ValueError):
-            found.append(
-                f"params: {name!r} is a {type(value).__name__}, and Airflow's params hold JSON only: write a time as "
-                "text in ISO 8601, a duration as to_days($n) or older_than(…), a task's output as "
-                "'{{ ti.xcom_pull(…) }}'"
-            )
-    return found
-
-
-def own_params(params: Any) -> Any:
-    """
-    Return *params* with each text as a `Param`; what is no dict, which `params_problems` tells, as it is.
-
-    Airflow 3.1.0 checks a plain text by the schema of the Dag's param of the same name, which no template meets.
-    """
-    if not isinstance(params, Mapping):
-        return params
-    return {name: Param(value) if isinstance(value, str) else value for name, value in params.items()}
-
-
-def _defaults(params: Any) -> dict[str, Any]:
-    """Return what *params* are unless a run is given others; also of those that a run must be given."""
-    return {name: param.value if isinstance(param, Param) else param for name, param in (params or {}).items()}
-
-
-def _nothings(rendered: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the *rendered* parameters that say nothing: every key begins with an empty text."""
-    for name, value in rendered.items():
-        for text in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(text, str) and text.strip() in ("", "None"):
-                yield (
-                    f"params: {name!r} rendered to {value!r}, and every key begins with an empty text; "
-                    "give its template a value in every run"
-                )
 
 
 def _most_mapped() -> int:

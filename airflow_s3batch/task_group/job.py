@@ -13,8 +13,9 @@ from airflow_s3batch.core.errors import ArgumentError
 from airflow_s3batch.core.outcomes import VANISHED
 from airflow_s3batch.hooks.arguments import bool_problems, config_problems, raise_for
 from airflow_s3batch.operations.base import Operation
-from airflow_s3batch.operators.manifest import engine_problems, own_params, params_problems, staging_problems
+from airflow_s3batch.operators.manifest import engine_problems, staging_problems
 from airflow_s3batch.operators.origins import Origin
+from airflow_s3batch.operators.params import own_params, params_problems
 from airflow_s3batch.operators.report import report_problems
 from airflow_s3batch.operators.slots import OPTION, slot_problems
 from airflow_s3batch.operators.verification import POLICY as VERIFICATION_POLICY

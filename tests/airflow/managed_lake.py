@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from lake import Lake
 
+from airflow_s3batch.operators import managed_arguments
+from airflow_s3batch.testing import S3BatchEmulator
+
 if TYPE_CHECKING:
-    from airflow_s3batch.testing import S3BatchEmulator, Server
+    from collections.abc import Iterator
+
+    import pytest
+
+    from airflow_s3batch.testing import Server
+
+KEYS = [f"team-{number % 3}/{number:03d} ü+%.csv" for number in range(30)]
+
+
+class Crash(BaseException):
+    """The worker dies here."""
 
 
 class ManagedLake(Lake):
@@ -41,3 +55,12 @@ class ManagedLake(Lake):
             "Jobs"
         ]
         return found
+
+
+@contextlib.contextmanager
+def managed_lake(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagedLake]:
+    """New buckets, and the connection ``aws_default`` to them and to an emulator of AWS's jobs; looks cost no time."""
+    with S3BatchEmulator(server) as aws:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection_uri())
+        monkeypatch.setattr(managed_arguments, "LEAST_POLL_INTERVAL_S", 0)
+        yield ManagedLake(server, aws)

@@ -6,11 +6,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from managed_lake import ManagedLake
+from managed_lake import KEYS, Crash, ManagedLake, managed_lake
 
 from airflow_s3batch.core.news import PROGRESS_KEY, ProgressNews
 from airflow_s3batch.operators import managed_arguments
-from airflow_s3batch.testing import S3BatchEmulator
 from airflow_s3batch.triggers.job_watch import JobWatch
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-KEYS = [f"team-{number % 3}/{number:03d} ü+%.csv" for number in range(30)]
 TAGGED = {"checked": "yes"}
 
 DAG = """
@@ -38,21 +36,10 @@ job_under_test()
 """
 
 
-@pytest.fixture(scope="module")
-def aws(signing_server: Server) -> Iterator[S3BatchEmulator]:
-    """AWS S3 Batch Operations in front of SeaweedFS."""
-    with S3BatchEmulator(signing_server) as running:
-        yield running
-
-
 @pytest.fixture
-def lake(signing_server: Server, aws: S3BatchEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagedLake]:
-    """New buckets, and the connection ``aws_default`` to them and to the emulator; looks cost no time."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection_uri())
-    monkeypatch.setattr(managed_arguments, "LEAST_POLL_INTERVAL_S", 0)
-    lake = ManagedLake(signing_server, aws)
-    yield lake
-    aws.calm()
+def lake(signing_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagedLake]:
+    with managed_lake(signing_server, monkeypatch) as lake:
+        yield lake
 
 
 def source(lake: ManagedLake, *, operation: str = "PutObjectTagging({'checked': 'yes'})", **arguments: Any) -> str:
@@ -158,10 +145,6 @@ def test_zero_matches_are_a_normal_end(dags: DagFolder, lake: ManagedLake) -> No
     assert run.xcom("job.manifest") == []
     assert run.xcom("job.report")["objects"] == 0
     assert lake.jobs == []
-
-
-class Crash(BaseException):
-    """The worker dies here."""
 
 
 @pytest.mark.parametrize("forgets", [False, True])
@@ -422,95 +405,3 @@ def test_example_waits_for_confirmation_and_tags_what_is_old_and_big(
     (job,) = lake.jobs
     tags = lake.aws.client().get_job_tagging(AccountId=lake.aws.account_id, JobId=job["JobId"])["Tags"]
     assert tags == [{"Key": "team", "Value": "lake"}]
-
-
-LONE = """
-from airflow.sdk import dag
-from airflow_s3batch import ManagedBatchJobOperator
-from airflow_s3batch.operations import *
-
-@dag(dag_id="lone_{name}", schedule=None, default_args={{"retries": 0}})
-def lone():
-    ManagedBatchJobOperator(task_id="run", operation={operation}, tolerate=[], **{arguments!r})
-
-lone()
-"""
-
-
-def lone(lake: ManagedLake, operation: str = "PutObjectTagging({'checked': 'yes'})", **arguments: Any) -> str:
-    """Return a Dag file with one task that has AWS work on a list which is not our manifest."""
-    given = {
-        "role_arn": lake.role,
-        "account_id": lake.aws.account_id,
-        "job_url": lake.job_url,
-        "poll_interval_s": 0.2,
-        **arguments,
-    }
-    return LONE.format(name=lake.bucket[5:], operation=operation, arguments=given)
-
-
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_somebodys_csv_manifest_needs_no_manifest_of_ours(dags: DagFolder, lake: ManagedLake, deferrable: bool) -> None:
-    """Red by AWS's report; once the cause is mended, a clear does only what failed, and another nothing."""
-    from urllib.parse import quote
-
-    lake.put([key for key in KEYS if key != KEYS[7]])
-    text = "".join(f"{lake.bucket},{quote(key, safe='/')}\n" for key in KEYS)
-    lake.client.put_object(Bucket=lake.target, Key="list.csv", Body=text.encode())
-    run = dags.run(lone(lake, manifest_url=f"s3://{lake.target}/list.csv", deferrable=deferrable))
-    assert run.states == {"run": "failed"}
-    lake.put([KEYS[7]])
-    done = [key for key in KEYS if key != KEYS[7]]
-    lake.tags_with(done, "by somebody else")
-    run.clear("run")
-    assert run.states == {"run": "success"}
-    assert run.xcom("run")["succeeded"] == 1
-    assert lake.tags(KEYS[7]) == TAGGED
-    assert lake.tags(done[0]) == {"checked": "by somebody else"}
-    run.clear("run")
-    assert run.is_green
-    assert [job["ProgressSummary"]["TotalNumberOfTasks"] for job in lake.jobs] == [30, 1]
-
-
-def test_aws_makes_the_manifest_itself(dags: DagFolder, lake: ManagedLake) -> None:
-    """By its own filters."""
-    lake.put(KEYS)
-    generator = {
-        "SourceBucket": f"arn:aws:s3:::{lake.bucket}",
-        "EnableManifestOutput": False,
-        "Filter": {"KeyNameConstraint": {"MatchAnyPrefix": ["team-1/"]}},
-    }
-    run = dags.run(lone(lake, manifest_generator=generator))
-    assert run.is_green, run.states
-    counts = run.xcom("run")
-    assert (counts["bucket"], counts["objects"], counts["succeeded"], counts["failed"]) == (lake.bucket, 10, 10, 0)
-    assert {key for key in KEYS if lake.tags(key)} == {key for key in KEYS if key.startswith("team-1/")}
-
-
-def test_lone_job_is_made_once_and_guarded(
-    dags: DagFolder, lake: ManagedLake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A crash before its id is noted makes no second job; another operation does not go on with it."""
-    from airflow_s3batch.managed import lone_job
-
-    lake.put(KEYS[:3])
-    text = "".join(f"{lake.bucket},team-{number}/00{number}%20%C3%BC%2B%25.csv\n" for number in range(3))
-    lake.client.put_object(Bucket=lake.target, Key="list.csv", Body=text.encode())
-    write_job = lone_job.write_job
-
-    def die(*_: Any, **__: Any) -> None:
-        raise Crash
-
-    monkeypatch.setattr(lone_job, "write_job", die)
-    run = dags.run(lone(lake, manifest_url=f"s3://{lake.target}/list.csv"))
-    assert run.states == {"run": "failed"}
-    monkeypatch.setattr(lone_job, "write_job", write_job)
-    run.dag = dags.load(lone(lake, "PutObjectTagging({'checked': 'no'})", manifest_url=f"s3://{lake.target}/list.csv"))
-    run.clear("run")
-    assert run.states == {"run": "failed"}
-    assert "begun with another operation" in capsys.readouterr().out
-    run.dag = dags.load(lone(lake, manifest_url=f"s3://{lake.target}/list.csv"))
-    run.clear("run")
-    assert run.is_green, run.states
-    assert len(lake.jobs) == 1
-    assert run.xcom("run")["succeeded"] == 3

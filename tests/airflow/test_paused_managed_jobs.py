@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from managed_lake import ManagedLake
+from managed_lake import KEYS, ManagedLake, managed_lake
 
 from airflow_s3batch.cli.main import main
 from airflow_s3batch.engine.jobs.pause_watch import PauseWatch
-from airflow_s3batch.operators import managed_arguments, pausing
-from airflow_s3batch.testing import S3BatchEmulator
+from airflow_s3batch.operators import pausing
 
 if TYPE_CHECKING:
     from dag_runs import DagFolder
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-KEYS = [f"team-{number % 3}/{number:03d} ü+%.csv" for number in range(30)]
 DAG = """
 from airflow.sdk import dag
 from airflow_s3batch import s3_batch_job
@@ -37,14 +35,12 @@ job_under_test()
 
 @pytest.fixture
 def lake(signing_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagedLake]:
-    """New buckets, and the connection ``aws_default`` to them and to the emulator; looks cost no time."""
-    with S3BatchEmulator(signing_server) as aws:
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection_uri())
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", signing_server.access_key)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", signing_server.secret_key)
-        monkeypatch.setattr(managed_arguments, "LEAST_POLL_INTERVAL_S", 0)
-        monkeypatch.setattr(pausing, "POLL_INTERVAL_S", 0.1)
-        yield ManagedLake(signing_server, aws)
+    """With the command line's credentials, too."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", signing_server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", signing_server.secret_key)
+    monkeypatch.setattr(pausing, "POLL_INTERVAL_S", 0.1)
+    with managed_lake(signing_server, monkeypatch) as lake:
+        yield lake
 
 
 def source(lake: ManagedLake, **more: Any) -> str:

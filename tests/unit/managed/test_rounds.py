@@ -22,12 +22,9 @@ from airflow_s3batch.core.errors import (
     TooManyFailuresError,
 )
 from airflow_s3batch.core.layout import JobLayout
-from airflow_s3batch.core.manifest import ShardRef
 from airflow_s3batch.core.s3url import S3Url
-from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.policy import Policy
 from airflow_s3batch.engine.shards.generation import open_generation
-from airflow_s3batch.engine.shards.shard import run_shard
 from airflow_s3batch.managed import CANCELLED_BY_TASK, Round
 from airflow_s3batch.operations import Column, CopyObject, LambdaInvoke, PutObjectTagging
 
@@ -363,52 +360,6 @@ def test_a_job_made_anew_in_an_emptied_folder_is_another_job(job: ManagedJob) ->
     job.storage.files = {url: body for url, body in job.storage.files.items() if "/manifest/" in url.key}
     job.storage.write(job.layout.job, b'{"created": "tomorrow"}')
     assert job.begun().job_id != first.job_id
-
-
-def test_workers_keep_off_while_aws_may_be_at_work(job: ManagedJob) -> None:
-    """engine= was changed to "worker" while the AWS job runs: the shard is refused before a request is sent."""
-    found = job.begun()
-    ref = ShardRef(found.ref.job_url, 0, 4)
-    access = S3Access(endpoint_url="http://127.0.0.1:1", region_name="eu-west-1")
-    with pytest.raises(JobChangedError, match="engine='managed' has made an AWS job"):
-        run_shard(ref, TAGGING, access=access, storage=job.storage, task_id=TASK)
-
-
-def test_workers_keep_off_a_job_that_was_made_and_not_noted(job: ManagedJob) -> None:
-    """The task was killed between CreateJob and the note of the job's id."""
-
-    def die(name: str) -> None:
-        if name == "create":
-            raise Killed
-
-    job.aws.after = die
-    with pytest.raises(Killed):
-        job.begin()
-    ref = ShardRef(job.refs()[0].job_url, 0, 4)
-    access = S3Access(endpoint_url="http://127.0.0.1:1", region_name="eu-west-1")
-    with pytest.raises(JobChangedError, match="engine='managed' may have made an AWS job"):
-        run_shard(ref, TAGGING, access=access, storage=job.storage, task_id=TASK)
-
-
-def test_a_request_that_aws_has_refused_keeps_nobody_off(job: ManagedJob) -> None:
-    """What AWS can't do for us, workers may; unless nobody can tell whether there is a job."""
-
-    def refuse(name: str) -> None:
-        if name in refused:
-            raise AccessError(name)
-
-    refused = {"create", "list"}
-    job.aws.before = refuse
-    with pytest.raises(AccessError, match="create"):
-        job.begin()
-    requests = [url for url in job.storage.files if url.key.endswith("request.json")]
-    assert len(requests) == 1
-    refused.remove("list")
-    with pytest.raises(AccessError, match="create"):
-        job.begin()
-    assert not [url for url in job.storage.files if url.key.endswith("request.json")]
-    job.aws.before = lambda _: None
-    assert job.begun()
 
 
 def test_what_aws_can_not_do_is_refused_before_anything_is_written(job: ManagedJob) -> None:
