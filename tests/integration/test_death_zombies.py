@@ -17,6 +17,8 @@ from server_jobs import ServerJob, client_of, publish, put_objects, tags
 from airflow_s3batch.core.errors import InfrastructureError
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.engine import Policy
+from airflow_s3batch.engine.loop.executor import Executor
+from airflow_s3batch.engine.shards.doubts import Doubts
 from airflow_s3batch.operations import DeleteObject, Operation, PutObjectTagging, RewriteObject
 from airflow_s3batch.testing import Server
 
@@ -149,6 +151,11 @@ def test_shard_is_finished_for_the_attempt_after_a_zombie(job: ServerJob) -> Non
         assert child.end() == Ending(0, "", {"objects": 2, "succeeded": 0, "earlier": 58})
 
 
+def failing_rival(when: str, place: str) -> None:
+    if (when, place) == ("before", "succeeded part"):
+        raise InfrastructureError("the rival can't write")
+
+
 @pytest.mark.parametrize("has_predecessor", [False, True], ids=["first", "after-one-that-ended-in-order"])
 @pytest.mark.parametrize("operation", [DeleteObject(), SingleDelete()], ids=["in-bulk", "one-by-one"])
 def test_objects_that_a_rival_deleted_and_did_not_record_are_no_failures(
@@ -165,16 +172,43 @@ def test_objects_that_a_rival_deleted_and_did_not_record_are_no_failures(
         with pytest.raises(InfrastructureError, match="stopped after 0 objects"):
             job.attempt(operation, stop=stop)
 
-    def fail(when: str, place: str) -> None:
-        if (when, place) == ("before", "succeeded part"):
-            raise InfrastructureError("the rival can't write")
+    def run_rival(when: str, place: str) -> None:
+        if (when, place) == ("after", "announcement"):
+            with pytest.raises(InfrastructureError, match="the rival can't write"):
+                job.attempt(operation, storage=HookedStorage(job.server, failing_rival))
+
+    assert job.attempt(operation, storage=HookedStorage(job.server, run_rival)).succeeded == ROWS
+    assert is_gone(job)
+    assert told(job) == {}
+
+
+def test_a_stop_while_rows_are_in_doubt_leaves_them_to_the_next_attempt(
+    job: ServerJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And does not wait a second time for what is in flight: it was given its time when the stop came."""
+    stop, look, run, runs = threading.Event(), Doubts._look, Executor.run, []
+
+    def stop_after_the_look(self: Doubts) -> None:
+        look(self)
+        stop.set()
+
+    def counted(self: Executor, *args: Any, **more: Any) -> None:
+        runs.append(self)
+        run(self, *args, **more)
 
     def run_rival(when: str, place: str) -> None:
         if (when, place) == ("after", "announcement"):
             with pytest.raises(InfrastructureError, match="the rival can't write"):
-                job.attempt(operation, storage=HookedStorage(job.server, fail))
+                job.attempt(SingleDelete(), storage=HookedStorage(job.server, failing_rival))
+            monkeypatch.setattr(Doubts, "_look", stop_after_the_look)
+            monkeypatch.setattr(Executor, "run", counted)
 
-    assert job.attempt(operation, storage=HookedStorage(job.server, run_rival)).succeeded == ROWS
+    with pytest.raises(InfrastructureError, match=r"stopped after \d+ objects; the rest is left to do"):
+        job.attempt(SingleDelete(), storage=HookedStorage(job.server, run_rival), stop=stop)
+    assert len(runs) == 1
+    rest = job.attempt(SingleDelete(), try_number=2)
+    assert rest.succeeded > 0
+    assert rest.earlier + rest.succeeded == ROWS
     assert is_gone(job)
     assert told(job) == {}
 
