@@ -14,6 +14,7 @@ from airflow_home import own_airflow_home
 own_airflow_home()
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("airflow", "ui")]
 
+import boto3
 import pytest
 from dag_runs import database
 from doc_pages import ROOT
@@ -63,6 +64,8 @@ def world_of(_worlds: Callable[[str], World], monkeypatch: pytest.MonkeyPatch) -
             pytest.skip(str(error))
         for variable, value in world.environment().items():
             monkeypatch.setenv(variable, value)
+        # A reader begins with a Python of his own; here another page's credentials would still be in boto3's session.
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         world.make()
         return world
 
