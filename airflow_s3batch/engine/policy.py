@@ -55,8 +55,9 @@ class Policy:
     holds its place for *max_attempts* times that for each kind of request that its operation makes, and for pauses of
     up to 20 s between them (25 s in sum for 8 tries). Where no request succeeds at all, the run ends after
     ``give_up_s + request_timeout_s`` and one pause. The preflight is bounded in the same way, and is a run of its own.
-    The job's own files go through boto3, with the time limits and tries of its settings (by default 60 s, and 5 tries
-    a file).
+    The job's own files go through boto3, with the time limits and tries of its settings (by default 60 s to connect, 60
+    s of silence, and 5 tries a file). An answer that comes byte by byte is given up after both limits in sum, plus a
+    second for each 50,000 bytes that are sent or asked for.
     """
 
     THRESHOLD_FROM = 1_000

@@ -244,13 +244,16 @@ class CutAnswer(Fault):
 
 @dataclass(frozen=True)
 class Trickle(Fault):
-    """The answer comes a byte every *pause_s* seconds, so that the connection is never idle."""
+    """The answer comes a byte every *pause_s* seconds, so it is never idle; its head at once if *body_only*."""
 
     pause_s: float = 0.1
+    body_only: bool = False
 
     async def act(self, exchange: ProxiedExchange) -> None:  # noqa: D102
         whole = await exchange.execute()
-        for byte in whole.head + whole.body:
+        if self.body_only:
+            await exchange.send(whole.head)
+        for byte in whole.body if self.body_only else whole.head + whole.body:
             await exchange.send(bytes([byte]))
             await asyncio.sleep(self.pause_s)
 

@@ -140,12 +140,14 @@ class World:
         return {(bucket, key): body for key, body in zip(keys, bodies, strict=True)}
 
     def store(self, files: Stored) -> None:
-        """Store what `stored` returned."""
+        """Store what `stored` returned; reports last: one older than results is taken for outdated."""
 
         def put_one(place: tuple[str, str]) -> None:
             self.client.put_object(Bucket=place[0], Key=place[1], Body=files[place])
 
-        _each(put_one, files)
+        reports = {place for place in files if "/report/" in place[1]}
+        _each(put_one, files.keys() - reports)
+        _each(put_one, reports)
 
     def _object_rows(self, bucket: str) -> Rows:
         return [

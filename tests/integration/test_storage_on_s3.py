@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import boto3
 import pytest
@@ -14,13 +14,17 @@ from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
 from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.engine.wire import dubious_answers
+from airflow_s3batch.testing import FaultProxy, Trickle, is_api
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from server_users import BucketFactory
 
     from airflow_s3batch.testing import Server
+
+T = TypeVar("T")
 
 
 def test_a_store_that_refuses_names_the_file_and_the_code(seaweedfs: Server, bucket: BucketFactory) -> None:
@@ -72,27 +76,60 @@ def test_a_store_that_is_away_is_worth_a_retry() -> None:
     assert caught.value.is_retryable
 
 
-def test_a_store_that_keeps_no_e_tags_is_told(tmp_path: Path) -> None:
+def test_a_store_that_keeps_no_e_tags_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As JuiceFS does unless it is asked to."""
+    monkeypatch.setattr(dubious_answers, "_PAUSE_S", 0.01)
 
-    class Client:
-        def put_object(self, **_: Any) -> dict[str, Any]:
-            return {}
+    class Handler(QuietHandler):
+        def do_PUT(self) -> None:  # noqa: N802 - the base class's name
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.do_HEAD()
 
-        head_object = put_object
+        def do_HEAD(self) -> None:  # noqa: N802
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
-        def upload_file(self, *_: Any, **__: Any) -> None:
-            pass
+    local, url = tmp_path / "job.json", S3Url("ops", "job.json")
+    local.touch()
+    with serving(Handler) as endpoint_url:
+        storage = S3Storage(S3Access(boto3.session.Session("key", "secret", region_name="us-east-1"), endpoint_url))
+        with pytest.raises(AccessError, match=r"s3://ops/job\.json is written, but the store tells no ETag of it"):
+            storage.write(url, b"{}")
+        with pytest.raises(AccessError, match="tells no ETag"):
+            storage.upload(local, url)
 
-    class Access(S3Access):
-        def client(self, service: str = "s3") -> Any:
-            return Client()
 
-    storage, url = S3Storage(Access(endpoint_url="http://127.0.0.1:1")), S3Url("ops", "job.json")
-    with pytest.raises(AccessError, match=r"s3://ops/job\.json is written, but the store tells no ETag of it"):
-        storage.write(url, b"{}")
-    with pytest.raises(AccessError, match="tells no ETag"):
-        storage.upload(tmp_path, url)
+@pytest.mark.parametrize("body_only", [False, True])
+def test_an_answer_that_comes_byte_by_byte_is_given_up_and_asked_for_again(
+    seaweedfs: Server, proxy: FaultProxy, bucket: BucketFactory, tmp_path: Path, body_only: bool
+) -> None:
+    """boto3's own limits are for silence: it would wait for half a minute here, and for days elsewhere."""
+    url, local = S3Url(bucket(seaweedfs), "job.json"), tmp_path / "job.json"
+    body = b"{" + 500 * b" " + b"}"
+    trickling = Trickle(0.05, body_only=body_only)
+    config = Config(connect_timeout=0.3, read_timeout=0.3, retries={"total_max_attempts": 2})
+    storage = S3Storage(S3Access(proxy.server.session(), proxy.server.endpoint_url, "us-east-1", config=config))
+    S3Storage(seaweedfs.access()).write(url, body)
+
+    def again(api: str, work: Callable[[], T]) -> T:
+        before = proxy.requests
+        proxy.inject(trickling, when=is_api(api), count=1)
+        done = work()
+        assert proxy.requests >= before + 2
+        return done
+
+    assert again("GetObject", lambda: storage.read(url)) == body
+    assert again("GetObject", lambda: storage.read_part(url, 7, 100)) == body[7:107]
+    assert [file.url for file in again("ListObjectsV2", lambda: list(storage.list(url)))] == [url]
+    again("GetObject", lambda: storage.download(url, local))
+    assert local.read_bytes() == body
+    if not body_only:
+        assert again("PutObject", lambda: storage.write(url, body))
+        assert again("PutObject", lambda: storage.upload(local, url))
+        proxy.inject(trickling)
+        with pytest.raises(InfrastructureError, match=f"can't write {url}: Read timeout"):
+            storage.write(url, body)
 
 
 def test_a_store_that_knows_no_expect_is_not_waited_for() -> None:

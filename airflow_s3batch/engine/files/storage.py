@@ -17,6 +17,7 @@ from airflow_s3batch.core.permissions import PERMISSION_CODES, missing_permissio
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.core.verdicts import Verdict, verdict_for
 from airflow_s3batch.engine.files.staging import disk_sentences
+from airflow_s3batch.engine.files.timely_answers import end_in_time
 from airflow_s3batch.engine.wire.dubious_answers import is_listing, is_unexplained
 
 if TYPE_CHECKING:
@@ -97,12 +98,13 @@ class S3Storage:
     def __init__(self, access: S3Access) -> None:
         """*access* says which store; the client is made on first use."""
         self._client = access.client()
+        end_in_time(self._client)
         self._access = access
 
     def read(self, url: S3Url) -> bytes | None:  # noqa: D102 - the port's docstring holds
         with _sentences("read", url):
             try:
-                return self._whole(url)
+                return self._got(url)[1]
             except botocore.exceptions.ClientError as error:
                 if not self._is_missing(url, error):
                     raise
@@ -114,20 +116,28 @@ class S3Storage:
             return not any(file.url == url for file in self.list(url))
         return error.response["Error"]["Code"] in MISSING_CODES
 
-    def _whole(self, url: S3Url) -> bytes:
-        """Return the file's bytes; boto3 does not try again where a body is cut, stops coming or is missing."""
+    def _got(self, url: S3Url, most: int | None = None, **more: Any) -> tuple[Mapping[str, Any], bytes]:
+        """Return boto3's reply and up to *most* bytes; boto3 asks once only, though a body be cut, stuck or missing."""
         for _ in range(_BODY_TRIES - 1):
             with contextlib.suppress(*_CUT_BODIES):
-                if body := bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read()):
-                    return body
-        return bytes(self._client.get_object(Bucket=url.bucket, Key=url.key)["Body"].read())
+                reply, body = self._got_once(url, most, **more)
+                if body:
+                    return reply, body
+        return self._got_once(url, most, **more)
+
+    def _got_once(self, url: S3Url, most: int | None, **more: Any) -> tuple[Mapping[str, Any], bytes]:
+        reply = self._client.get_object(Bucket=url.bucket, Key=url.key, **more)
+        body, told = bytes(reply["Body"].read(most)), reply.get("ContentLength", 0)
+        expected = told if most is None else min(most, told)
+        if len(body) < expected:  # boto3 sees to that where all is read
+            raise botocore.exceptions.IncompleteReadError(actual_bytes=len(body), expected_bytes=expected)
+        return reply, body
 
     def read_part(self, url: S3Url, first: int, size: int) -> bytes:  # noqa: D102
-        part = f"bytes={first}-{first + size - 1}"
         with _sentences("read", url):
-            reply = self._client.get_object(Bucket=url.bucket, Key=url.key, Range=part)
+            reply, body = self._got(url, first + size, Range=f"bytes={first}-{first + size - 1}")
             skipped = 0 if "ContentRange" in reply else first  # a store that ignores ranges sends all of it
-            return bytes(reply["Body"].read(skipped + size)[skipped:])
+            return body[skipped : skipped + size]
 
     def write(self, url: S3Url, body: bytes, content_type: str = "application/octet-stream") -> str:  # noqa: D102
         with _sentences("write", url):

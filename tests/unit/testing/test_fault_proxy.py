@@ -243,8 +243,9 @@ def test_an_answer_is_sent_twice(echo: Echo, proxy: FaultProxy) -> None:
     assert len(echo.executed) == 1
 
 
-def test_an_answer_trickles(proxy: FaultProxy) -> None:
-    proxy.inject(Trickle(pause_s=0.0))
+@pytest.mark.parametrize("body_only", [False, True])
+def test_an_answer_trickles(proxy: FaultProxy, body_only: bool) -> None:
+    proxy.inject(Trickle(pause_s=0.0, body_only=body_only))
     assert asked(connect(proxy), "GET", "/b/k") == (200, BODY)
 
 
