@@ -26,7 +26,7 @@ BUCKET = "fleet-lake"
 FOLDERS = 20
 DAG_ID = "fleet"
 RUN_TASK = "job.run"
-OBJECTS_PER_SHARD = 25_000
+OBJECTS_PER_SHARD = 20_000
 DAG = """
 from datetime import timedelta
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_s3batch.testing.fault_requests import ProxiedRequest
 
-OBJECTS = 200_000
+OBJECTS = 120_000
 VARIABLES = {
     "WORKER_CONCURRENCY": "2",
     "PARALLELISM": "4",
