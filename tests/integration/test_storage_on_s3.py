@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import boto3
@@ -12,6 +13,7 @@ from loopback import QuietHandler, serving
 from airflow_s3batch.core.errors import AccessError, InfrastructureError
 from airflow_s3batch.core.s3url import S3Url
 from airflow_s3batch.engine.access import S3Access
+from airflow_s3batch.engine.files import timely_answers
 from airflow_s3batch.engine.files.storage import S3Storage
 from airflow_s3batch.engine.wire import dubious_answers
 from airflow_s3batch.testing import FaultProxy, Trickle, is_api
@@ -130,6 +132,45 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up_and_asked_for_again(
         proxy.inject(trickling)
         with pytest.raises(InfrastructureError, match=f"can't write {url}: Read timeout"):
             storage.write(url, body)
+
+
+def test_a_try_that_was_given_up_while_it_was_sent_does_not_mix_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both read one stream: the first may send nothing more once the second has begun."""
+    monkeypatch.setattr(timely_answers, "_SLOWEST_BYTES_PER_S", 10**9)
+    numbers, bodies = iter(range(9)), {}
+    is_half, is_read = threading.Event(), threading.Event()
+
+    class Handler(QuietHandler):
+        def do_PUT(self) -> None:  # noqa: N802 - the base class's name
+            number, length = next(numbers), int(self.headers["Content-Length"])
+            if not number:
+                bodies[0] = b""
+                while not is_half.wait(0.1):
+                    bodies[0] += self.rfile.read(500_000)  # never silent for long
+                bodies[0] += self.rfile.read(length)
+                is_read.set()
+                return
+            half = self.rfile.read(length // 2)
+            is_half.set()
+            is_read.wait(0.3)
+            bodies[number] = half + self.rfile.read(length - len(half))
+            self.do_HEAD()
+
+        def do_HEAD(self) -> None:  # noqa: N802
+            self.send_response(200)
+            self.send_header("ETag", '"e"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    whole = b"".join(b"%015d\n" % number for number in range(2_000_000))  # more than sockets hold
+    session = boto3.session.Session("key", "secret", region_name="us-east-1")
+    config = Config(connect_timeout=0.5, read_timeout=0.5)
+    with serving(Handler) as endpoint_url:
+        S3Storage(S3Access(session, endpoint_url, config=config)).write(S3Url("ops", "shard.csv"), whole)
+        assert is_read.wait(30)
+    assert bodies[1] == whole
+    assert len(bodies[0]) < len(whole)
+    assert whole.startswith(bodies[0])
 
 
 def test_a_store_that_knows_no_expect_is_not_waited_for() -> None:

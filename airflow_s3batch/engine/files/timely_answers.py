@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from copy import copy
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -47,14 +48,20 @@ class _TimelySession:
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         """Return the answer: whole, or with its body still to be read if *request* asks for that and is granted it."""
+        lent, body = copy(request), _LentBody(request.body)
+        if hasattr(request.body, "read"):
+            lent.body = body  # type: ignore[assignment]  # of what files have, this is what is used
 
         def sent() -> AWSResponse:
-            response: AWSResponse = self._session.send(request)
+            response: AWSResponse = self._session.send(lent)
             if response.status_code >= _REFUSED:
                 _ = response.content  # else it would be read by whoever asks what was refused, however long that takes
             return response
 
-        response = _in_time(sent, self._limit_s, _size(request.headers), request.url)
+        try:
+            response = _in_time(sent, self._limit_s, _size(request.headers), request.url)
+        finally:
+            body.take_back()
         if request.stream_output:
             response.raw = _TimelyBody(response, self._limit_s)
         return response
@@ -62,6 +69,31 @@ class _TimelySession:
     def close(self) -> None:
         """Close the connections that are idle."""
         self._session.close()
+
+
+class _LentBody:
+    """
+    A body to send, until it is taken back.
+
+    A try that was given up would else go on reading what the next one has wound back, and both would send a mixture.
+    """
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+        self._lock = threading.Lock()
+        self._is_taken_back = False
+
+    def read(self, *amount: int) -> bytes:
+        """Return the next bytes."""
+        with self._lock:
+            if self._is_taken_back:
+                raise OSError("this request was given up")
+            return bytes(self._body.read(*amount))
+
+    def take_back(self) -> None:
+        """Have nobody read it from here any more."""
+        with self._lock:
+            self._is_taken_back = True
 
 
 class _TimelyBody:
@@ -84,7 +116,8 @@ class _TimelyBody:
 
 def _size(headers: Any) -> int:
     """Return how many bytes *headers* announce; of a body in chunks, which has its checksum behind it, by AWS's own."""
-    return int(headers.get("Content-Length") or headers.get("X-Amz-Decoded-Content-Length") or 0)
+    told = headers.get("Content-Length") or headers.get("X-Amz-Decoded-Content-Length") or ""
+    return int(told) if told.isdecimal() else 0
 
 
 def _in_time(call: Callable[[], T], limit_s: float, size: int, url: str) -> T:
