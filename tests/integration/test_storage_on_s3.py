@@ -114,24 +114,57 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up_and_asked_for_again(
     storage = S3Storage(S3Access(proxy.server.session(), proxy.server.endpoint_url, "us-east-1", config=config))
     S3Storage(seaweedfs.access()).write(url, body)
 
-    def again(api: str, work: Callable[[], T]) -> T:
+    def again(api: str, work: Callable[[], T], requests: int = 2) -> T:
         before = proxy.requests
         proxy.inject(trickling, when=is_api(api), count=1)
         done = work()
-        assert proxy.requests >= before + 2
+        assert proxy.requests >= before + requests
         return done
 
     assert again("GetObject", lambda: storage.read(url)) == body
     assert again("GetObject", lambda: storage.read_part(url, 7, 100)) == body[7:107]
     assert [file.url for file in again("ListObjectsV2", lambda: list(storage.list(url)))] == [url]
-    again("GetObject", lambda: storage.download(url, local))
+    again("GetObject", lambda: storage.download(url, local), requests=3)  # and HEAD
     assert local.read_bytes() == body
     if not body_only:
         assert again("PutObject", lambda: storage.write(url, body))
-        assert again("PutObject", lambda: storage.upload(local, url))
+        assert again("PutObject", lambda: storage.upload(local, url), requests=3)
         proxy.inject(trickling)
         with pytest.raises(InfrastructureError, match=f"can't write {url}: Read timeout"):
             storage.write(url, body)
+
+
+def test_a_large_body_that_comes_piece_by_piece_is_given_up_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece that boto3 reads comes soon enough: their times add up."""
+    monkeypatch.setattr(timely_answers, "_SLOWEST_BYTES_PER_S", 10**9)
+    whole = b"".join(b"%015d\n" % number for number in range(400_000))
+    got = []
+
+    class Handler(QuietHandler):
+        def do_HEAD(self) -> None:  # noqa: N802 - the base class's name
+            self.send_response(200)
+            self.send_header("ETag", '"e"')
+            self.send_header("Content-Length", str(len(whole)))
+            self.end_headers()
+
+        def do_GET(self) -> None:  # noqa: N802
+            got.append(self.path)
+            self.do_HEAD()
+            for start in range(0, len(whole), 262_144):
+                self.wfile.write(whole[start : start + 262_144])
+                if len(got) == 1:
+                    is_over.wait(0.2)
+
+    is_over = threading.Event()
+    session = boto3.session.Session("key", "secret", region_name="us-east-1")
+    with serving(Handler) as endpoint_url:
+        storage = S3Storage(S3Access(session, endpoint_url, config=Config(connect_timeout=0.5, read_timeout=0.5)))
+        storage.download(S3Url("ops", "shard.parquet"), tmp_path / "shard.parquet")
+        is_over.set()
+    assert len(got) == 2
+    assert (tmp_path / "shard.parquet").read_bytes() == whole
 
 
 def test_a_try_that_was_given_up_while_it_was_sent_does_not_mix_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

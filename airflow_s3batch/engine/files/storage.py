@@ -93,10 +93,10 @@ class Storage(Protocol):
 
 
 class S3Storage:
-    """`Storage` on S3 through boto3, with boto3's own retries."""
+    """`Storage` on S3 through boto3, with boto3's own retries and time limits; those hold for whole answers here."""
 
     def __init__(self, access: S3Access) -> None:
-        """*access* says which store; the client is made on first use."""
+        """*access* says which store."""
         self._client = access.client()
         end_in_time(self._client)
         self._access = access

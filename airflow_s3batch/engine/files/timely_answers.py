@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from copy import copy
@@ -97,18 +98,26 @@ class _LentBody:
 
 
 class _TimelyBody:
-    """A body that is still to come, each read of which ends in time."""
+    """A body that is still to come, and comes in time: what its reader does between two pieces does not count."""
 
     def __init__(self, response: AWSResponse, limit_s: float) -> None:
         self._raw = response.raw
         self._url = response.url
         self._size = _size(response.headers)
         self._limit_s = limit_s
+        self._asked = 0
+        self._waited_s = 0.0
 
     def read(self, amt: int | None = None, **more: Any) -> bytes:
         """Return up to *amt* bytes, else all that are left."""
-        size = self._size if amt is None or amt < 0 else amt
-        return _in_time(lambda: bytes(self._raw.read(amt, **more)), self._limit_s, size, self._url)
+        self._asked += self._size if amt is None or amt < 0 else amt
+        began = time.monotonic()
+        try:
+            return _in_time(
+                lambda: bytes(self._raw.read(amt, **more)), self._limit_s - self._waited_s, self._asked, self._url
+            )
+        finally:
+            self._waited_s += time.monotonic() - began
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
@@ -135,7 +144,7 @@ def _in_time(call: Callable[[], T], limit_s: float, size: int, url: str) -> T:
         threading.Thread(target=_help, args=(asks,), name="s3batch-boto3", daemon=True).start()
     asks.put((call, answers))
     try:
-        answer = answers.get(timeout=limit_s + size / _SLOWEST_BYTES_PER_S)
+        answer = answers.get(timeout=max(0.0, limit_s + size / _SLOWEST_BYTES_PER_S))
     except Empty:
         raise ReadTimeoutError(endpoint_url=url) from None
     return answer.result()
