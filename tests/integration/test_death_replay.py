@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from deaths import dying_at, killed_attempt
-from server_jobs import STRICT, ServerJob, client_of, publish, put_objects, tags
+from server_jobs import STRICT, ServerJob, allow_acls, client_of, publish, put_objects, tags
 
 from airflow_s3batch.core.errors import TooManyFailuresError
 from airflow_s3batch.core.objects import S3Object
@@ -45,8 +45,7 @@ def buckets(seaweedfs: Server) -> dict[str, str]:
     client = client_of(seaweedfs)
     for name in names.values():
         client.create_bucket(Bucket=name)
-    rules = [{"ObjectOwnership": "ObjectWriter"}]
-    client.put_bucket_ownership_controls(Bucket=names["acl"], OwnershipControls={"Rules": rules})
+    allow_acls(client, names["acl"])
     client.put_bucket_versioning(Bucket=names["versioned"], VersioningConfiguration={"Status": "Enabled"})
     return names
 

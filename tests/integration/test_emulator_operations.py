@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from emulated_jobs import EmulatedJobs
+from server_jobs import allow_acls
 from server_users import BucketFactory
 
 from airflow_s3batch.testing import S3BatchEmulator, Server
@@ -98,8 +99,7 @@ def test_copies_lie_in_the_target_with_what_was_asked_for(jobs: EmulatedJobs, bu
 
 def test_acls_are_replaced(jobs: EmulatedJobs, bucket: BucketFactory) -> None:
     lake = bucket(jobs.server, "lake")
-    rules = [{"ObjectOwnership": "ObjectWriter"}]
-    jobs.s3.put_bucket_ownership_controls(Bucket=lake, OwnershipControls={"Rules": rules})
+    allow_acls(jobs.s3, lake)
     jobs.put(lake, ["a"])
     form = {"AccessControlPolicy": {"CannedAccessControlList": "public-read"}}
     assert jobs.run(lake, ["a"], {"S3PutObjectAcl": form}).counts == (1, 1, 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from faulty_jobs import QUICK, attempt, codes_by_key, through
-from server_jobs import ServerJob, client_of, publish, put_objects, tags
+from server_jobs import ServerJob, allow_acls, client_of, publish, put_objects, tags
 
 from airflow_s3batch.core.errors import S3BatchError
 from airflow_s3batch.core.objects import S3Object
@@ -164,8 +164,7 @@ def is_possible(fault: Fault) -> When:
 def made(server: Server, bucket: BucketFactory, names: list[str], folder: Path, suffix: str) -> ServerJob:
     """Publish a job with `EACH` objects for each of *names*, and as many to which nothing happens."""
     data, ops = bucket(server, "data"), bucket(server, "ops")
-    rules = [{"ObjectOwnership": "ObjectWriter"}]  # it allows ACLs
-    client_of(server).put_bucket_ownership_controls(Bucket=data, OwnershipControls={"Rules": rules})
+    allow_acls(client_of(server), data)
     keys = [f"{name}/{n}{suffix}" for name in [*names, "well"] for n in range(EACH)]
     objects = put_objects(server, data, keys, Tagging="old=yes", Metadata={"kept": "yes"})
     return publish(server, f"s3://{ops}/jobs/j{next(_numbers)}", objects, folder, range_rows=5)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from server_jobs import client_of, failures_of, outcomes_of, put_many, put_objects, tags
+from server_jobs import allow_acls, client_of, failures_of, outcomes_of, put_many, put_objects, tags
 
 from airflow_s3batch.core.errors import CapabilityError
 from airflow_s3batch.core.objects import S3Object
@@ -66,8 +66,7 @@ def name(store: Store, bucket: BucketFactory) -> str:
 @pytest.fixture
 def acl_bucket(store: Store, bucket: BucketFactory) -> str:
     made: str = bucket(store.server)
-    rules = [{"ObjectOwnership": "ObjectWriter"}]
-    client_of(store.server).put_bucket_ownership_controls(Bucket=made, OwnershipControls={"Rules": rules})
+    allow_acls(client_of(store.server), made)
     return made
 
 

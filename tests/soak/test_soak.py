@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from rounds import Score, run_round
 from scenarios import SCENARIOS as ALL_SCENARIOS
-from server_jobs import client_of
+from server_jobs import allow_acls, client_of
 
 from airflow_s3batch.testing import Server
 
@@ -58,7 +58,6 @@ def make_buckets(servers: dict[str, Server]) -> None:
         client = client_of(servers[scenario.server])
         client.create_bucket(Bucket=scenario.place, ObjectLockEnabledForBucket=scenario.locked)
         if scenario.has_acls:
-            rules = [{"ObjectOwnership": "ObjectWriter"}]
-            client.put_bucket_ownership_controls(Bucket=scenario.place, OwnershipControls={"Rules": rules})
+            allow_acls(client, scenario.place)
         if scenario.versioned:
             client.put_bucket_versioning(Bucket=scenario.place, VersioningConfiguration={"Status": "Enabled"})
