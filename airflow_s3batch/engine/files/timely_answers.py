@@ -25,6 +25,15 @@ _REFUSED = 300
 T = TypeVar("T")
 
 
+class LateAnswerError(ReadTimeoutError):
+    """An answer, or the body to send, was still under way when its time was over."""
+
+    fmt = (
+        'Read timeout: "{endpoint_url}" was too slow to answer in full; a larger read_timeout in botocore_config '
+        "waits longer"
+    )
+
+
 def end_in_time(client: Any) -> None:
     """
     Have *client*, boto3's, wait no longer for a whole answer than its limits for connecting and reading in sum.
@@ -134,7 +143,7 @@ def _in_time(call: Callable[[], T], limit_s: float, size: int, url: str) -> T:
     Return what *call* returns; leave it to itself if it takes longer than *size* bytes may.
 
     Raises:
-        ReadTimeoutError: it does.
+        LateAnswerError: it does.
     """
     answers: SimpleQueue[Future[T]] = SimpleQueue()
     try:
@@ -146,7 +155,7 @@ def _in_time(call: Callable[[], T], limit_s: float, size: int, url: str) -> T:
     try:
         answer = answers.get(timeout=max(0.0, limit_s + size / _SLOWEST_BYTES_PER_S))
     except Empty:
-        raise ReadTimeoutError(endpoint_url=url) from None
+        raise LateAnswerError(endpoint_url=url) from None
     return answer.result()
 
 
